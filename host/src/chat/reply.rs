@@ -1,0 +1,51 @@
+//! The pieces of an answer.
+
+use bytes::Bytes;
+
+/// A source that the answer names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Citation {
+    pub url: String,
+    pub title: String,
+}
+
+/// One piece of an answer, in the order in which the site gave them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delta {
+    Text(String),
+    Reasoning(String),
+    Citation(Citation),
+    /// What the site says it is doing: a sign of life.
+    Progress(String),
+    /// A whole picture or file.
+    Media { mime_type: String, bytes: Bytes },
+    /// Everything before this is taken back: the site rewrites its answer.
+    Restart,
+}
+
+/// Why an answer is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finish {
+    Stop,
+    Length,
+    ContentFilter,
+    Other(String),
+}
+
+/// How an answer that was given ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    pub finish: Finish,
+    /// The site's own id of the chat, if it can go on there.
+    pub conversation: Option<String>,
+    /// The model that answered, as the site names it.
+    pub model: Option<String>,
+}
+
+/// Estimated token counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+    pub reasoning_tokens: u64,
+}

@@ -1,0 +1,71 @@
+//! A chat request as all dialects understand it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// What kind of answer is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kind {
+    #[default]
+    Text,
+    Image,
+    Video,
+    Audio,
+}
+
+/// Who speaks in a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// `system` and `developer`.
+    System,
+    User,
+    Assistant,
+    /// The result of a tool call.
+    Tool,
+}
+
+/// A file or picture of the request, decoded and checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// File name; made up where the client gave none.
+    pub name: String,
+    pub mime_type: String,
+    pub bytes: Bytes,
+}
+
+/// One piece of a turn's content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    Text(String),
+    Attachment(Arc<Attachment>),
+}
+
+/// One message of the conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    pub role: Role,
+    /// The speaker's name, or the call that a tool's result answers.
+    pub name: Option<String>,
+    pub parts: Vec<Part>,
+}
+
+/// A request for one answer.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Shown to the client as `x-request-id`.
+    pub id: String,
+    /// The public model id, such as `demo/echo`.
+    pub model: String,
+    /// All turns in order, never empty.
+    pub turns: Vec<Turn>,
+    /// The text ends before the first of these.
+    pub stop: Vec<String>,
+    /// An upper bound in estimated tokens, applied to the stream.
+    pub max_tokens: Option<u64>,
+    /// Settings for the adapter by name, such as `reasoning-effort`.
+    pub options: BTreeMap<String, String>,
+    /// Whether the chat should leave no trace in the account's history, where the site can do that.
+    pub temporary: bool,
+}
