@@ -110,7 +110,7 @@ fn reasoning_counts_towards_the_limit() {
     composer.push(Delta::Reasoning("one two three four".into()));
     composer.push(text("never"));
     composer.finish();
-    assert_eq!((composer.reasoning(), composer.text(), composer.ended()), ("one tw", "", Some(&Finish::Length)));
+    assert_eq!((composer.reasoning(), composer.text(), composer.ended()), ("one t", "", Some(&Finish::Length)));
 }
 
 proptest! {
