@@ -4,3 +4,5 @@ pub mod browser;
 pub mod chat;
 pub mod dispatch;
 pub mod config;
+pub mod store;
+pub mod telemetry;

@@ -196,12 +196,11 @@ fn unknown(path: &str, node: &Node, keys: &[Key]) -> String {
         known.push(key.path);
         known.extend(key.path.match_indices('.').filter_map(|(at, _)| key.path.get(..at)));
     }
-    let secret = ["auth", "key", "pass", "token"].iter().any(|word| path.to_ascii_lowercase().contains(word));
+    let near = nearest(path, known.into_iter());
+    // What stands where a secret was meant is a secret.
+    let secret = near.is_none_or(|near| keys.iter().any(|key| key.secret && key.path == near));
     let value = if secret { String::new() } else { format!(" (value: {node})") };
-    match nearest(path, known.into_iter()) {
-        Some(near) => format!("unknown key{value}; did you mean {near}?"),
-        None => format!("unknown key{value}"),
-    }
+    near.map_or_else(|| format!("unknown key{value}"), |near| format!("unknown key{value}; did you mean {near}?"))
 }
 
 /// The most similar name, if any is similar at all.
@@ -213,9 +212,12 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
         let tail = strsim::normalized_damerau_levenshtein(&last(name), &last(other));
         whole.max(tail * 0.9)
     };
-    known
-        .map(|other| (score(other), other))
-        .filter(|(score, _)| *score >= 0.5)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, other)| other)
+    let mut best = None;
+    for other in known {
+        let score = score(other);
+        if score >= 0.5 && best.is_none_or(|(highest, _)| score > highest) {
+            best = Some((score, other));
+        }
+    }
+    best.map(|(_, other)| other)
 }
