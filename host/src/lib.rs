@@ -6,3 +6,4 @@ pub mod dispatch;
 pub mod config;
 pub mod store;
 pub mod telemetry;
+pub mod http;
