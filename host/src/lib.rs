@@ -1,9 +1,11 @@
 //! webai2api: AI chat websites as standard APIs. See ARCHITECTURE.md for the map of this crate.
 
+pub mod app;
 pub mod browser;
 pub mod chat;
-pub mod dispatch;
+pub mod cli;
 pub mod config;
+pub mod dispatch;
+pub mod http;
 pub mod store;
 pub mod telemetry;
-pub mod http;
