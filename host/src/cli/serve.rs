@@ -7,6 +7,7 @@ use tokio::signal::unix::{signal, Signal, SignalKind};
 use super::{banner, print};
 use crate::app::App;
 use crate::config::Loaded;
+use crate::dispatch::Dispatcher;
 use crate::store::{AdminKey, DataFolder};
 use crate::telemetry::log;
 
@@ -35,7 +36,7 @@ async fn serve(loaded: &Loaded) -> anyhow::Result<()> {
     };
     let in_force = config.server.auth.as_deref().or(key.as_ref().map(|key| key.key.as_str())).unwrap_or_default();
     let place = folder.path().to_owned();
-    let app = App::start(config, folder, in_force).await?;
+    let app = App::start(config, folder, in_force, Dispatcher {}).await?;
     print(&banner::text(app.address(), key.as_ref(), &place));
     let name = signals.next().await;
     tracing::info!(signal = name, "stopping: running requests may finish");
