@@ -34,7 +34,12 @@ impl App {
     ///
     /// # Errors
     /// When the address cannot be had.
-    pub async fn start(config: &Config, folder: DataFolder, admin_key: &str, dispatcher: Dispatcher) -> Result<Self, StartError> {
+    pub async fn start(
+        config: &Config,
+        folder: DataFolder,
+        admin_key: &str,
+        dispatcher: Dispatcher,
+    ) -> Result<Self, StartError> {
         let edge = Edge::new(config, admin_key, dispatcher).map_err(|error| StartError::Client(error.to_string()))?;
         let (host, port) = (config.server.host.as_str(), config.server.port);
         let server = Server::start(host, port, edge).await.map_err(|source| match source.kind() {

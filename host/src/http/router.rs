@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderName, Method, Request, StatusCode, Uri};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post, MethodRouter};
-use axum::Router;
+use axum::routing::{MethodRouter, any, get, post};
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
-use super::{context, health, openai, status, ApiError, Edge};
+use super::{ApiError, Edge, context, health, openai, status};
 
 /// The whole surface.
 pub(super) fn router(edge: Arc<Edge>) -> Router {
@@ -20,6 +20,8 @@ pub(super) fn router(edge: Arc<Edge>) -> Router {
         .merge(both("/models", || get(openai::models::list)))
         .merge(both("/models/{*id}", || get(openai::models::one)))
         .merge(both("/embeddings", || any(no_embeddings)))
+        // Before the layer, so that it answers OPTIONS.
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(cors());
     Router::new()
         .merge(api)

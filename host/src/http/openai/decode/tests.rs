@@ -80,7 +80,11 @@ fn mistakes() -> Vec<(Value, &'static str, &'static str)> {
         (part(json!({ "type": "text", "text": null })), "messages[0].content[0].text", "found null"),
         (part(json!({ "type": "text", "text": ["a"] })), "messages[0].content[0].text", "expected a string"),
         (part(json!({ "type": "image_url" })), "messages[0].content[0].image_url", "missing"),
-        (part(json!({ "type": "image_url", "image_url": 1 })), "messages[0].content[0].image_url", "a string or an object"),
+        (
+            part(json!({ "type": "image_url", "image_url": 1 })),
+            "messages[0].content[0].image_url",
+            "a string or an object",
+        ),
         (part(json!({ "type": "image_url", "image_url": {} })), "messages[0].content[0].image_url.url", "missing"),
         (part(picture("http://a.example/x.png")), "messages[0].content[0].image_url.url", "https://"),
         (part(picture("file:///etc/passwd")), "messages[0].content[0].image_url.url", "https://"),
@@ -88,17 +92,36 @@ fn mistakes() -> Vec<(Value, &'static str, &'static str)> {
         (part(picture("data:image/png,abc")), "messages[0].content[0].image_url.url", "not base64"),
         (part(picture("data:image/png;base64,aGVsbG8=")), "messages[0].content[0].image_url.url", "not a PNG"),
         (part(picture(&data_uri(&png(30_000, 30_000)))), "messages[0].content[0].image_url.url", "too large"),
-        (part(json!({ "type": "file", "file": { "file_id": "f" } })), "messages[0].content[0].file.file_id", "not supported"),
+        (
+            part(json!({ "type": "file", "file": { "file_id": "f" } })),
+            "messages[0].content[0].file.file_id",
+            "not supported",
+        ),
         (part(json!({ "type": "file", "file": {} })), "messages[0].content[0].file.file_data", "missing"),
-        (part(json!({ "type": "file", "file": { "file_data": "x" } })), "messages[0].content[0].file.file_data", "expected `data:"),
-        (user(json!([picture("https://a/1"), picture("https://a/2"), picture("https://a/3"), picture("https://a/4")])),
-            "messages[0].content[3].image_url.url", "at most 3"),
+        (
+            part(json!({ "type": "file", "file": { "file_data": "x" } })),
+            "messages[0].content[0].file.file_data",
+            "expected `data:",
+        ),
+        (
+            user(json!([
+                picture("https://a/1"),
+                picture("https://a/2"),
+                picture("https://a/3"),
+                picture("https://a/4")
+            ])),
+            "messages[0].content[3].image_url.url",
+            "at most 3",
+        ),
         (assistant(json!({})), "messages[1].content", "missing"),
         (assistant(json!({ "content": null })), "messages[1].content", "found null"),
         (assistant(json!({ "content": "a", "tool_calls": {} })), "messages[1].tool_calls", "expected an array"),
         (assistant(json!({ "tool_calls": [{ "id": 1 }] })), "messages[1].tool_calls[0].id", "expected a string"),
-        (assistant(json!({ "tool_calls": [{ "id": "c", "function": { "name": "f", "arguments": {} } }] })),
-            "messages[1].tool_calls[0].function.arguments", "expected a string"),
+        (
+            assistant(json!({ "tool_calls": [{ "id": "c", "function": { "name": "f", "arguments": {} } }] })),
+            "messages[1].tool_calls[0].function.arguments",
+            "expected a string",
+        ),
         (with(json!({ "stream": "yes" })), "stream", "true or false"),
         (with(json!({ "stream_options": true })), "stream_options", "expected an object"),
         (with(json!({ "stream_options": { "include_usage": 1 } })), "stream_options.include_usage", "true or false"),
@@ -201,7 +224,10 @@ fn pictures_and_files_keep_their_places() {
     ]));
     let draft = decoded(&value).unwrap();
     let remotes = draft.remotes();
-    assert_eq!(remotes, [Remote { url: "https://a.example/b.png".into(), param: "messages[0].content[2].image_url.url".into() }]);
+    assert_eq!(
+        remotes,
+        [Remote { url: "https://a.example/b.png".into(), param: "messages[0].content[2].image_url.url".into() }]
+    );
     let fetched = Attachment { name: "f.gif".into(), mime_type: "image/gif".into(), bytes: "x".into() };
     let request = draft.into_request("r".into(), vec![fetched]);
     assert_eq!(texts(&request)[0].2, "a<image-1.png image/png><f.gif image/gif><passwd text/plain>");
@@ -221,11 +247,13 @@ fn any_json() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         "(user|assistant|tool|text|image_url|data:image/png;base64,AAAA|https://a/|.{0,5})".prop_map(Value::from),
     ];
-    let names = "(model|messages|role|content|type|text|image_url|url|tool_calls|function|name|arguments|id|stop|tools|n|file)";
+    let names =
+        "(model|messages|role|content|type|text|image_url|url|tool_calls|function|name|arguments|id|stop|tools|n|file)";
     leaf.prop_recursive(5, 40, 6, move |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            proptest::collection::btree_map(names, inner, 0..5).prop_map(|map| Value::Object(map.into_iter().collect())),
+            proptest::collection::btree_map(names, inner, 0..5)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
 }
