@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::chat::{Delta, Failure, FailureKind, Kind, Outcome, Request};
+pub use crate::chat::JobEvent;
+use crate::chat::{Failure, FailureKind, Kind, Request};
 
 /// A model that some loaded adapter offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,18 +34,6 @@ pub enum Health {
     /// Nothing can be answered until this is mended.
     Failed(String),
     Draining,
-}
-
-/// What happens to a job, in order: `Started`, `Submitted`, deltas, then `Done` or `Failed`, which is the last.
-#[derive(Debug)]
-pub enum JobEvent {
-    /// It has a page. May come again when the job is dispatched anew before it was submitted.
-    Started { adapter: String, instance: String, queued: Duration },
-    /// From here on nothing may invite the client to retry.
-    Submitted,
-    Delta(Delta),
-    Done(Outcome),
-    Failed(Failure),
 }
 
 /// A request under way. Dropping it cancels it.
