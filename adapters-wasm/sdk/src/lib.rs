@@ -37,6 +37,7 @@ mod reply;
 mod request;
 pub mod sse;
 mod time;
+pub mod wtf8;
 
 pub use bindings::webai::adapter::page::{
     Condition, DialogInfo, Ending, Event, EventBody, Filter, Message, Rect, ResponseHead,
