@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** nothing here knows wasmtime, HTTP dialects or any site.
 
+pub mod cdp;
 mod event;
 mod error;
 
