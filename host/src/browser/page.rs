@@ -146,6 +146,13 @@ impl Page {
         Ok(page)
     }
 
+    /// Makes the renderer crash: what a test cannot bring about from outside.
+    #[doc(hidden)]
+    pub async fn crash_for_tests(&self) {
+        let crash = chromiumoxide::cdp::browser_protocol::page::CrashParams::default();
+        self.shared.session.tell(crash).ok();
+    }
+
     pub fn spec(&self) -> &PageSpec {
         &self.shared.spec
     }

@@ -172,7 +172,10 @@ impl Actor {
     fn moved_within(&mut self, event: &Event) {
         let main = text(&event.params, "frameId") == Some(self.shared.target.as_str());
         if let (true, Some(url)) = (main, text(&event.params, "url")) {
-            self.shared.document.send_modify(|document| url.clone_into(&mut document.url));
+            self.shared.document.send_modify(|document| {
+                document.moves += 1;
+                url.clone_into(&mut document.url);
+            });
             self.tell_navigated();
         }
     }

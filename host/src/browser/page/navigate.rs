@@ -26,6 +26,8 @@ const LATE_PARTS: Duration = Duration::from_secs(2);
 pub(super) struct Document {
     /// How many documents it has shown.
     pub(super) commits: u64,
+    /// How often the address changed within a document.
+    pub(super) moves: u64,
     pub(super) loader: String,
     pub(super) url: String,
     pub(super) place: Place,
@@ -148,7 +150,9 @@ impl Shared {
             return Err(self.failed(&before, &error));
         }
         if navigated.loader_id.is_none() && !is_reload {
-            // Only the fragment changed.
+            // Only the fragment changed; the answer may be ahead of the event that says so.
+            let mut document = self.document.subscribe();
+            timeout_at(until.min(Instant::now() + LATE_PARTS), document.wait_for(|d| d.moves > before.moves)).await.ok();
             return Ok(());
         }
         self.shown(&before, until).await
