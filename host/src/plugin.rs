@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use crate::chat::{Attachment, Kind};
 
-pub use call::{Account, Call, Report};
+pub use call::{Account, Call, Report, Timing};
 pub use clock::Deadlines;
 pub use engine::{Engine, EngineError};
 pub use loader::{Adapter, LoadError};

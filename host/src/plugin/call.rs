@@ -14,7 +14,7 @@ use super::guest_log::GuestLog;
 use super::handles::{HostState, Job, PageHandle, Progress, ReplyHandle, RequestHandle};
 use super::meter::{self, Meter};
 use super::{Adapter, AdapterRequest};
-use crate::browser::page::Page;
+use crate::browser::Page;
 use crate::chat::{Failure, FailureKind, Finish, JobEvent, Outcome, Stage};
 
 /// What a guest may move across the boundary in one host call.
@@ -40,10 +40,21 @@ pub struct Report {
     pub result: Result<Outcome, Failure>,
     /// Whether the prompt may have reached the site.
     pub submitted: bool,
+    pub timing: Timing,
+}
+
+/// Where the time of a call went, each counted from its start.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Timing {
+    /// Store and instance were there.
+    pub instantiated: Duration,
+    /// The point of no return.
+    pub submitted: Option<Duration>,
+    /// The first piece of the answer.
+    pub first_piece: Option<Duration>,
+    pub total: Duration,
     /// What the guest computed.
     pub cpu: Duration,
-    /// From the start of the call to the point of no return.
-    pub instantiated: Duration,
 }
 
 /// Who is signed in, as the adapter's `probe` sees it.
@@ -91,13 +102,21 @@ impl Adapter {
             Ended::Cancelled => Err(Failure::new(FailureKind::ClientGone, "the client has gone")),
             Ended::Expired(stage) => Err(expired(stage)),
         };
-        let submitted = progress.submitted();
+        let since = |at: Option<Instant>| at.map(|at| at.duration_since(started));
+        let timing = Timing {
+            instantiated,
+            submitted: since(progress.submitted()),
+            first_piece: since(progress.first_piece()),
+            total: started.elapsed(),
+            cpu: meter.used(),
+        };
+        let submitted = timing.submitted.is_some();
         let result = result.map_err(|failure| Failure {
             adapter: Some(self.label()),
             submitted,
             ..failure
         });
-        Report { result, submitted, cpu: meter.used(), instantiated }
+        Report { result, submitted, timing }
     }
 
     /// Asks the adapter who is signed in. Sends nothing to the site.

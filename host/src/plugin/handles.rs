@@ -1,7 +1,8 @@
 //! What the guest's three resources stand for, and what one call's store holds.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use bytes::BytesMut;
 use tokio::sync::mpsc;
@@ -12,7 +13,7 @@ use super::clock::StageClock;
 use super::guest_log::GuestLog;
 use super::limiter::MemoryLimiter;
 use super::AdapterRequest;
-use crate::browser::page::Page;
+use crate::browser::Page;
 use crate::chat::{JobEvent, Stage};
 
 /// Handles that a guest may hold at once; it is given three.
@@ -53,26 +54,40 @@ pub(super) struct Job {
 pub(super) struct Progress {
     pub(super) clock: StageClock,
     pub(super) cancel: CancellationToken,
-    submitted: AtomicBool,
+    submitted: OnceLock<Instant>,
+    first_piece: OnceLock<Instant>,
     too_slow: AtomicBool,
 }
 
 impl Progress {
     pub(super) fn new(clock: StageClock, cancel: CancellationToken) -> Self {
-        Self { clock, cancel, submitted: AtomicBool::new(false), too_slow: AtomicBool::new(false) }
+        let (submitted, first_piece) = (OnceLock::new(), OnceLock::new());
+        Self { clock, cancel, submitted, first_piece, too_slow: AtomicBool::new(false) }
     }
 
-    pub(super) fn submitted(&self) -> bool {
-        self.submitted.load(Ordering::Acquire)
+    /// When the point of no return was passed, if it was.
+    pub(super) fn submitted(&self) -> Option<Instant> {
+        self.submitted.get().copied()
+    }
+
+    /// When the first piece of the answer was handed on.
+    pub(super) fn first_piece(&self) -> Option<Instant> {
+        self.first_piece.get().copied()
     }
 
     /// The point of no return. True the first time.
     pub(super) fn submit(&self) -> bool {
-        let first = !self.submitted.swap(true, Ordering::AcqRel);
+        let first = self.submitted.set(Instant::now()).is_ok();
         if first {
             self.clock.enter(Stage::FirstByte);
         }
         first
+    }
+
+    /// A piece of the answer goes out.
+    pub(super) fn piece(&self) {
+        self.first_piece.get_or_init(Instant::now);
+        self.clock.data();
     }
 
     pub(super) fn client_too_slow(&self) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use url::Url;
 
-use crate::browser::origin::{Origin, UrlPattern};
+use crate::browser::{Origin, UrlPattern};
 use crate::chat::Kind;
 
 /// The contract that this host speaks, as manifests name it.

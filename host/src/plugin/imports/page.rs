@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use wasmtime::component::Resource;
 
-use crate::browser::page::{Page, UploadFile};
+use crate::browser::{Page, UploadFile};
 use crate::browser::{self, PageError};
 use crate::chat::Stage;
 use crate::plugin::bindings::webai::adapter::page as wit;
@@ -44,7 +44,7 @@ impl HostState {
     where
         F: Future<Output = Result<(), PageError>>,
     {
-        let submitting = !self.progress.submitted();
+        let submitting = self.progress.submitted().is_none();
         if submitting {
             self.progress.clock.enter(Stage::Navigate);
         }
@@ -63,12 +63,13 @@ impl HostState {
         }
     }
 
-    fn wait(&self, timeout: Option<u64>) -> Duration {
-        timeout.map_or(DEFAULT_TIMEOUT, Duration::from_millis).min(self.progress.clock.remaining())
+    /// How long an act or a query may take: never longer than the call.
+    fn wait(&self, timeout: Option<u64>) -> Option<Duration> {
+        Some(timeout.map_or(DEFAULT_TIMEOUT, Duration::from_millis).min(self.progress.clock.remaining()))
     }
 
-    fn wait_for_load(&self, timeout: Option<u64>) -> Duration {
-        timeout.map_or(DEFAULT_NAVIGATION, Duration::from_millis).min(self.progress.clock.remaining())
+    fn wait_for_load(&self, timeout: Option<u64>) -> Option<Duration> {
+        Some(timeout.map_or(DEFAULT_NAVIGATION, Duration::from_millis).min(self.progress.clock.remaining()))
     }
 }
 
@@ -259,7 +260,7 @@ impl wit::HostPage for HostState {
             statuses: filter.statuses,
             content_types: filter.content_types,
         };
-        self.on_page(|page| async move { page.listen(filter).await }).await
+        self.on_page(|page| async move { page.listen(filter) }).await
     }
 
     async fn watch(&mut self, _: Resource<PageHandle>, selector: String) -> Answer<u32> {
@@ -281,8 +282,7 @@ impl wit::HostPage for HostState {
     }
 
     async fn stop_listening(&mut self, _: Resource<PageHandle>, id: u32) -> wasmtime::Result<()> {
-        let page = Arc::clone(&self.page);
-        page.stop_listening(id).await;
+        self.page.stop_listening(id);
         Ok(())
     }
 

@@ -31,7 +31,7 @@ impl HostState {
         }
         tokio::select! {
             sent = job.events.send(JobEvent::Delta(delta)) => {
-                progress.clock.data();
+                progress.piece();
                 if sent.is_ok() { Appetite::More } else { Appetite::Stop }
             }
             () = progress.cancel.cancelled() => Appetite::Stop,
