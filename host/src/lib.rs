@@ -2,5 +2,8 @@
 
 pub mod browser;
 pub mod chat;
+pub mod config;
 pub mod dispatch;
 pub mod plugin;
+pub mod store;
+pub mod telemetry;
