@@ -140,8 +140,7 @@ impl Running {
             Err(failure) => format!("{:?}", failure.kind),
         };
         let ms = |d: Option<Duration>| d.map(|d| d.as_millis());
-        tracing::info!(
-            target: "request",
+        tracing::debug!(
             id = self.request.id,
             model = self.model,
             adapter = self.adapter.label(),
@@ -152,7 +151,7 @@ impl Running {
             total_ms = self.started.elapsed().as_millis(),
             guest_cpu_ms = trace.timing.cpu.as_millis(),
             outcome,
-            "request"
+            "job"
         );
     }
 }
