@@ -3,8 +3,10 @@
 //! **Invariant:** nothing here knows wasmtime, HTTP dialects or any site.
 
 pub mod cdp;
-mod event;
 mod error;
+mod event;
+mod page;
+mod traffic;
 
 pub use error::PageError;
 pub use event::{Condition, DialogInfo, Ending, EventBody, Filter, PageEvent, ResponseHead};
