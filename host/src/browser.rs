@@ -5,8 +5,15 @@
 pub mod cdp;
 mod error;
 mod event;
+mod instance;
+mod launch;
+mod origin;
 mod page;
 mod traffic;
 
 pub use error::PageError;
 pub use event::{Condition, DialogInfo, Ending, EventBody, Filter, PageEvent, ResponseHead};
+pub use instance::{Instance, InstanceOptions, InstanceState};
+pub use launch::{LaunchError, LaunchOptions, MIN_MAJOR, Profile, find};
+pub use origin::{Origin, UrlPattern};
+pub use page::{CloseReason, Page, PageSpec};

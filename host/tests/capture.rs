@@ -157,11 +157,19 @@ fn slow_and_fast_streams_at_once_are_whole() {
 fn twelve_streams_at_once_keep_apart() {
     test(|lab, site| async move {
         let page = lab.page().await;
-        page.listen(everything()).unwrap();
-        // Six to a host at once is all that HTTP/1 gives: the others go under a name of their own, which is not granted here,
-        // or through workers; so the first six are held until all are open.
-        let script = "for (let i = 0; i < 12; i++) fetch('/api/sse?gap=5&n=' + (20 + i)).then(r => r.text())";
-        run(&site, &page, script).await;
+        // A browser opens six connections to a host; so that all are open at once, they go to three.
+        let hosts = [HOST, "http://s1.demo.localhost", "http://s2.demo.localhost"];
+        for host in hosts {
+            page.listen(Filter { url: format!("{host}/api/*"), ..Filter::default() }).unwrap();
+        }
+        let script = format!(
+            "for (let i = 0; i < 12; i++) fetch({hosts:?}[i % 3] + '/api/sse?gate=twelve&gap=5&n=' + (20 + i)).then(r => r.text())"
+        );
+        run(&site, &page, &script).await;
+        for n in 20..32 {
+            site.hit(&format!("gate=twelve&gap=5&n={n}")).await;
+        }
+        site.open_gate("twelve");
         let heard = hear(&page, 12).await;
         let mut counts: Vec<u64> = Vec::new();
         for stream in heard.values() {

@@ -14,14 +14,14 @@ use webai2api::browser::{
 use crate::site::Site;
 
 /// Long, because the machine may be busy. Nothing waits for it when all is well.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-pub const HOST: &str = "http://chat.demo.localhost";
-pub const OTHER: &str = "http://other.demo.localhost";
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const HOST: &str = "http://chat.demo.localhost";
+pub(crate) const OTHER: &str = "http://other.demo.localhost";
 
 /// The browser that the tests share: kept as long as one of them uses it.
 static SHARED: Mutex<Weak<Lab>> = Mutex::new(Weak::new());
 
-pub struct Lab {
+pub(crate) struct Lab {
     instance: Instance,
     site: Arc<Site>,
     runtime: Runtime,
@@ -54,13 +54,13 @@ impl Lab {
         Self { instance, site, runtime }
     }
 
-    pub async fn page(&self) -> Page {
+    pub(crate) async fn page(&self) -> Page {
         let spec = PageSpec {
             entry: format!("{HOST}/").parse().unwrap(),
-            page: vec![Origin::parse(HOST).unwrap()],
+            page: vec![Origin::for_tests(HOST)],
             pass: Vec::new(),
-            listen: [HOST, "ws://chat.demo.localhost"]
-                .map(|host| UrlPattern::parse(&format!("{host}/api/**")).unwrap())
+            listen: [HOST, "ws://chat.demo.localhost", "http://s1.demo.localhost", "http://s2.demo.localhost"]
+                .map(|host| UrlPattern::for_tests(&format!("{host}/api/**")))
                 .into(),
             stop_button: None,
             throwaway: false,
@@ -78,19 +78,19 @@ impl Drop for Lab {
 }
 
 /// Runs a test against the shared browser.
-pub fn test<F: Future<Output = ()>>(body: impl FnOnce(Arc<Lab>, Arc<Site>) -> F) {
+pub(crate) fn test<F: Future<Output = ()>>(body: impl FnOnce(Arc<Lab>, Arc<Site>) -> F) {
     let lab = Lab::shared();
     let site = Arc::clone(&lab.site);
     lab.runtime.block_on(body(Arc::clone(&lab), site));
 }
 
 /// Everything under `/api`.
-pub fn everything() -> Filter {
+pub(crate) fn everything() -> Filter {
     Filter { url: format!("{HOST}/api/**"), ..Filter::default() }
 }
 
 /// Opens a document with this script, under a path of its own.
-pub async fn run(site: &Site, page: &Page, script: &str) {
+pub(crate) async fn run(site: &Site, page: &Page, script: &str) {
     static LAST: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let path = format!("/page/{}", LAST.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
     let html = format!("<!doctype html><link rel=icon href=data:,><script>{script}</script>");
@@ -100,16 +100,16 @@ pub async fn run(site: &Site, page: &Page, script: &str) {
 
 /// One stream, as it was told.
 #[derive(Debug, Default, Clone)]
-pub struct Heard {
-    pub head: Option<ResponseHead>,
-    pub pieces: usize,
-    pub bytes: Vec<u8>,
-    pub messages: Vec<EventBody>,
-    pub end: Option<Result<Ending, String>>,
+pub(crate) struct Heard {
+    pub(crate) head: Option<ResponseHead>,
+    pub(crate) pieces: usize,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) messages: Vec<EventBody>,
+    pub(crate) end: Option<Result<Ending, String>>,
 }
 
 impl Heard {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.bytes.clone()).unwrap()
     }
 
@@ -134,11 +134,11 @@ impl Heard {
 }
 
 /// Reads until this many streams have ended; by their number. Fails when none comes for a long time.
-pub async fn hear(page: &Page, streams: usize) -> BTreeMap<u32, Heard> {
+pub(crate) async fn hear(page: &Page, streams: usize) -> BTreeMap<u32, Heard> {
     hear_until(page, |heard| heard.values().filter(|stream| stream.end.is_some()).count() >= streams).await
 }
 
-pub async fn hear_until(page: &Page, enough: impl Fn(&BTreeMap<u32, Heard>) -> bool) -> BTreeMap<u32, Heard> {
+pub(crate) async fn hear_until(page: &Page, enough: impl Fn(&BTreeMap<u32, Heard>) -> bool) -> BTreeMap<u32, Heard> {
     let mut heard = BTreeMap::<u32, Heard>::new();
     while !enough(&heard) {
         match page.next(PATIENCE).await {
@@ -151,7 +151,7 @@ pub async fn hear_until(page: &Page, enough: impl Fn(&BTreeMap<u32, Heard>) -> b
 }
 
 /// Reads the only stream to its end.
-pub async fn hear_one(page: &Page) -> Heard {
+pub(crate) async fn hear_one(page: &Page) -> Heard {
     let heard = hear(page, 1).await;
     assert_eq!(heard.len(), 1, "{heard:?}");
     heard.into_values().next().unwrap()

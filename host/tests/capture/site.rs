@@ -16,11 +16,11 @@ use tokio_tungstenite::tungstenite::protocol::{Message, Role};
 
 /// A request as the site saw it.
 #[derive(Debug, Clone)]
-pub struct Hit {
-    pub host: String,
-    pub path: String,
-    pub query: HashMap<String, String>,
-    pub head: String,
+pub(crate) struct Hit {
+    pub(crate) host: String,
+    pub(crate) path: String,
+    pub(crate) query: HashMap<String, String>,
+    pub(crate) head: String,
 }
 
 impl Hit {
@@ -33,15 +33,15 @@ impl Hit {
     }
 }
 
-pub struct Site {
-    pub addr: SocketAddr,
+pub(crate) struct Site {
+    pub(crate) addr: SocketAddr,
     pages: Mutex<HashMap<String, (String, String)>>,
     hits: watch::Sender<Vec<Hit>>,
     gates: watch::Sender<Vec<String>>,
 }
 
 impl Site {
-    pub async fn start() -> Arc<Self> {
+    pub(crate) async fn start() -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let site = Arc::new(Self {
             addr: listener.local_addr().unwrap(),
@@ -62,17 +62,17 @@ impl Site {
     }
 
     /// Serves a document or script under a path of its own.
-    pub fn put(&self, path: &str, content_type: &str, text: &str) {
+    pub(crate) fn put(&self, path: &str, content_type: &str, text: &str) {
         self.pages.lock().unwrap().insert(path.to_owned(), (content_type.to_owned(), text.to_owned()));
     }
 
     /// Lets requests with `gate=<name>` be answered.
-    pub fn open_gate(&self, name: &str) {
+    pub(crate) fn open_gate(&self, name: &str) {
         self.gates.send_modify(|gates| gates.push(name.to_owned()));
     }
 
     /// Waits until a request came whose path and query contain this text.
-    pub async fn hit(&self, text: &str) -> Hit {
+    pub(crate) async fn hit(&self, text: &str) -> Hit {
         let mut hits = self.hits.subscribe();
         let hit = |hits: &Vec<Hit>| hits.iter().find(|hit| hit.head.lines().next().unwrap().contains(text)).cloned();
         let seen = hits.wait_for(|hits| hit(hits).is_some());
@@ -127,17 +127,17 @@ const COMMON: &str = "connection: close\r\naccess-control-allow-origin: *\r\nacc
     set-cookie: secret=hunter2\r\nx-csrf-token: hunter2\r\ncache-control: no-store\r\n";
 
 /// Bytes that show when one is missing or in the wrong place.
-pub fn big(length: usize) -> Vec<u8> {
+pub(crate) fn big(length: usize) -> Vec<u8> {
     (0..length).map(|i| (i.wrapping_mul(31) >> 3) as u8).collect()
 }
 
 /// What `/api/sse` streams in `n` events.
-pub fn events(n: u64) -> String {
+pub(crate) fn events(n: u64) -> String {
     (0..n).map(|i| format!("data: {i} é€你😀\n\n")).chain(["data: [DONE]\n\n".to_owned()]).collect()
 }
 
 /// What `/api/dribble` sends, a byte at a time.
-pub const DRIBBLE: &str = "é€你😀 👩‍👩‍👧‍👦 नि";
+pub(crate) const DRIBBLE: &str = "é€你😀 👩‍👩‍👧‍👦 नि";
 
 async fn read_head(stream: &mut TcpStream) -> std::io::Result<Option<String>> {
     let mut head = Vec::new();
@@ -247,11 +247,11 @@ async fn web_socket(mut stream: TcpStream, hit: &Hit) -> std::io::Result<()> {
     Ok(())
 }
 
-pub fn ws_text(i: u64) -> String {
+pub(crate) fn ws_text(i: u64) -> String {
     format!("{i} é€你😀")
 }
 
-pub fn ws_binary(i: u64) -> Vec<u8> {
+pub(crate) fn ws_binary(i: u64) -> Vec<u8> {
     let i = u8::try_from(i).unwrap();
     vec![0, 255, i, 128, 10]
 }

@@ -11,7 +11,7 @@ use super::super::PageError;
 use super::super::event::{EventBody, PageEvent};
 
 /// What may wait for a slow adapter, in bytes. A site cannot be slowed, so that beyond it the call ends.
-pub(in crate::browser) const MAX_BYTES: usize = 8 << 20;
+pub(super) const MAX_BYTES: usize = 8 << 20;
 /// What an event costs beside what it carries, in bytes: a flood of small ones is bounded too.
 const OVERHEAD: usize = 128;
 
@@ -28,19 +28,19 @@ struct State {
 
 /// A page's events for the call that has it, in order. Bounded; adding never waits.
 #[derive(Debug, Default)]
-pub(in crate::browser) struct Inbox {
+pub(super) struct Inbox {
     state: Mutex<State>,
     arrived: Notify,
 }
 
 impl Inbox {
     /// A call begins: nothing of the one before is left.
-    pub(in crate::browser) fn begin(&self) {
+    pub(super) fn begin(&self) {
         self.reset(true);
     }
 
     /// The call is over: what waits is dropped, and so is what comes.
-    pub(in crate::browser) fn end(&self) {
+    pub(super) fn end(&self) {
         self.reset(false);
     }
 
@@ -51,28 +51,28 @@ impl Inbox {
     }
 
     /// The page is gone. What it told before can still be read.
-    pub(in crate::browser) fn close(&self) {
+    pub(super) fn close(&self) {
         self.lock().closed = true;
         self.arrived.notify_waiters();
         self.arrived.notify_one();
     }
 
     /// A number for a new listen, watch or expect; never 0, which is the page itself.
-    pub(in crate::browser) fn new_source(&self) -> u32 {
+    pub(super) fn new_source(&self) -> u32 {
         let mut state = self.lock();
         state.last_source = state.last_source.wrapping_add(1).max(1);
         state.last_source
     }
 
     /// Drops what waits of a listen, watch or expect that was stopped.
-    pub(in crate::browser) fn forget(&self, source: u32) {
+    pub(super) fn forget(&self, source: u32) {
         let mut state = self.lock();
         state.events.retain(|event| event.source != source);
         state.size = state.events.iter().map(size).sum();
     }
 
     /// Adds an event. Never waits.
-    pub(in crate::browser) fn push(&self, event: PageEvent) {
+    pub(super) fn push(&self, event: PageEvent) {
         {
             let mut state = self.lock();
             if !state.in_call || state.overflowed || state.closed {
@@ -102,7 +102,7 @@ impl Inbox {
     ///
     /// # Errors
     /// `client_too_slow` when more came than may wait, [`PageError::Closed`] when the page is gone and all was read.
-    pub(in crate::browser) async fn next(&self, timeout: Duration) -> Result<Option<PageEvent>, PageError> {
+    pub(super) async fn next(&self, timeout: Duration) -> Result<Option<PageEvent>, PageError> {
         let deadline = Instant::now() + timeout;
         loop {
             let arrived = self.arrived.notified();

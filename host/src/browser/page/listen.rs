@@ -3,33 +3,17 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chromiumoxide::cdp::browser_protocol::network;
 use serde_json::Value;
 
 use super::super::PageError;
 use super::super::cdp::{CdpError, Event, Session, Ticket};
-use super::super::event::Filter;
+use super::super::event::{Filter, PageEvent};
 use super::super::traffic::{Effect, Grant, Question, Token, Traffic};
 use super::inbox::Inbox;
-
-/// What a renderer may keep of bodies, in bytes. Without any the head of a stream that is armed late is lost; the default
-/// is 100 MB for a page.
-const BUFFER_TOTAL: i64 = 4 << 20;
-/// The same for one body.
-const BUFFER_ONE: i64 = 4 << 20;
-
-/// The command that every session of a page is sent before its script runs.
-pub(in crate::browser) fn enable() -> network::EnableParams {
-    network::EnableParams {
-        max_total_buffer_size: Some(BUFFER_TOTAL),
-        max_resource_buffer_size: Some(BUFFER_ONE),
-        // Prompts are the operator's own words; nobody here needs them a second time.
-        max_post_data_size: Some(0),
-        report_direct_socket_traffic: None,
-        enable_durable_messages: None,
-    }
-}
+use super::{Page, PageSpec};
 
 #[derive(Debug)]
 struct State {
@@ -37,15 +21,45 @@ struct State {
     tickets: HashMap<Ticket, Token>,
 }
 
+impl Page {
+    /// Delivers the traffic that matches, from requests that are sent after this returns, under the number that is returned.
+    ///
+    /// # Errors
+    /// [`PageError::NotGranted`] outside of `spec.listen`; `bad_pattern`; `too_many_listens`, eight being the most.
+    pub fn listen(&self, filter: Filter) -> Result<u32, PageError> {
+        self.shared.capture.listen(filter)
+    }
+
+    /// Ends a listen. What waits of it is dropped; a number that is not known is nothing.
+    pub fn stop_listening(&self, id: u32) {
+        self.shared.capture.stop(id);
+    }
+
+    /// The next event, in the order in which the browser told them; none when the time is over. Safe to cancel: an event that
+    /// was not returned stays.
+    ///
+    /// # Errors
+    /// `client_too_slow` when more than 8 MiB waited to be read, [`PageError::Closed`] when the page is gone and all it told
+    /// was read.
+    pub async fn next(&self, timeout: Duration) -> Result<Option<PageEvent>, PageError> {
+        self.shared.inbox.next(timeout).await
+    }
+}
+
 /// A page's capture. The lock is held for one event at a time and never across a wait.
 #[derive(Debug)]
-pub(in crate::browser) struct Capture {
+pub(super) struct Capture {
     state: Mutex<State>,
     inbox: Arc<Inbox>,
 }
 
 impl Capture {
-    pub(in crate::browser) fn new(grant: Grant, inbox: Arc<Inbox>) -> Self {
+    pub(super) fn new(spec: &PageSpec, inbox: Arc<Inbox>) -> Self {
+        let origins = spec.page.clone();
+        let grant = Grant {
+            page: Box::new(move |url| origins.iter().any(|origin| origin.matches(url))),
+            listen: spec.listen.iter().map(ToString::to_string).collect(),
+        };
         let state = State { traffic: Traffic::new(grant), tickets: HashMap::new() };
         Self { state: Mutex::new(state), inbox }
     }
@@ -54,21 +68,21 @@ impl Capture {
     ///
     /// # Errors
     /// Where the filter is not granted, is no URL pattern, or there are eight already.
-    pub(in crate::browser) fn listen(&self, filter: Filter) -> Result<u32, PageError> {
+    pub(super) fn listen(&self, filter: Filter) -> Result<u32, PageError> {
         let id = self.inbox.new_source();
         self.lock().traffic.listen(id, filter)?;
         Ok(id)
     }
 
     /// Ends a listen; what waits of it is dropped.
-    pub(in crate::browser) fn stop(&self, id: u32) {
+    pub(super) fn stop(&self, id: u32) {
         let mut state = self.lock();
         state.traffic.stop_listening(id);
         self.inbox.forget(id);
     }
 
     /// Ends all listens, as at a call's beginning and end.
-    pub(in crate::browser) fn clear(&self) {
+    pub(super) fn clear(&self) {
         let mut state = self.lock();
         state.traffic.clear();
         state.tickets.clear();
@@ -76,14 +90,14 @@ impl Capture {
 
     /// Takes any event of the page's queue; those that do not concern traffic are ignored. `session` is any session on the
     /// same socket.
-    pub(in crate::browser) fn on_event(&self, session: &Session, event: &Event) {
+    pub(super) fn on_event(&self, session: &Session, event: &Event) {
         let mut state = self.lock();
         let effects = state.traffic.on_event(event);
         self.carry_out(&mut state, session, effects);
     }
 
     /// Takes a reply of the page's queue. Says whether it was one to a question of this capture.
-    pub(in crate::browser) fn on_reply(
+    pub(super) fn on_reply(
         &self,
         session: &Session,
         ticket: Ticket,
