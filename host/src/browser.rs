@@ -9,6 +9,7 @@ mod instance;
 mod launch;
 mod origin;
 mod page;
+mod traffic;
 
 pub use error::PageError;
 pub use event::{Condition, DialogInfo, Ending, EventBody, Filter, PageEvent, ResponseHead};

@@ -6,6 +6,7 @@
 mod actor;
 mod fence;
 mod gate;
+mod inbox;
 mod listen;
 mod navigate;
 mod setup;
@@ -27,7 +28,8 @@ use super::cdp::{CdpError, Session};
 use super::error::PageError;
 use super::origin::{Origin, UrlPattern};
 use gate::Gate;
-use listen::Inbox;
+use inbox::Inbox;
+use listen::Capture;
 use navigate::Document;
 use world::Worlds;
 
@@ -98,7 +100,9 @@ struct Shared {
     target: String,
     context: Option<BrowserContextId>,
     spec: PageSpec,
-    inbox: Inbox,
+    /// What the page told and nobody has read yet.
+    inbox: Arc<Inbox>,
+    capture: Capture,
     worlds: Worlds,
     gate: Gate,
     document: watch::Sender<Document>,
@@ -122,12 +126,14 @@ impl Page {
     pub(super) async fn open(tab: Tab, spec: PageSpec) -> Result<Self, PageError> {
         let session = tab.root.child(&tab.session);
         let queue = session.adopt(QUEUE_BYTES)?;
+        let inbox = Arc::<Inbox>::default();
         let shared = Arc::new(Shared {
             root: tab.root,
             session,
             target: tab.target,
             context: tab.context,
-            inbox: Inbox::default(),
+            capture: Capture::new(&spec, Arc::clone(&inbox)),
+            inbox,
             worlds: Worlds::default(),
             gate: Gate::default(),
             document: watch::Sender::new(Document::default()),
@@ -166,11 +172,13 @@ impl Page {
     pub fn begin_call(&self) {
         self.shared.navigations.store(0, Ordering::Relaxed);
         self.shared.acts.store(0, Ordering::Relaxed);
+        self.shared.capture.clear();
         self.shared.inbox.begin();
     }
 
     /// A call is over: what it listened to, watched and expected is removed.
     pub fn end_call(&self) {
+        self.shared.capture.clear();
         self.shared.inbox.end();
     }
 }
@@ -198,6 +206,7 @@ impl Shared {
             tracing::warn!(target = self.target, ?reason, "a page is closed");
         }
         self.cancel.cancel();
+        self.inbox.close();
         // If the socket is gone, so is the tab.
         self.root.tell(CloseTargetParams::new(self.target.clone())).ok();
         if let Some(context) = &self.context {
