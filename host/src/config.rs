@@ -82,17 +82,8 @@ impl Config {
 
 /// All keys, section by section.
 pub fn keys() -> Vec<Key> {
-    [
-        log::KEYS,
-        server::KEYS,
-        queue::KEYS,
-        browser::KEYS,
-        backend::KEYS,
-        adapters::KEYS,
-        deadlines::KEYS,
-        limits::KEYS,
-    ]
-    .concat()
+    [log::KEYS, server::KEYS, queue::KEYS, browser::KEYS, backend::KEYS, adapters::KEYS, deadlines::KEYS, limits::KEYS]
+        .concat()
 }
 
 #[cfg(test)]

@@ -212,15 +212,11 @@ impl Inner {
         if self.draining.is_cancelled() {
             return Err(Failure::new(FailureKind::ShuttingDown, "the server is being stopped"));
         }
-        let starting = |message: &str| {
-            Err(Failure::new(FailureKind::Starting { retry_after: RETRY_AFTER }, message))
-        };
+        let starting = |message: &str| Err(Failure::new(FailureKind::Starting { retry_after: RETRY_AFTER }, message));
         match &*self.instance.state().borrow() {
             InstanceState::Ready { .. } => Ok(()),
             InstanceState::Starting => starting("the browser is starting"),
-            InstanceState::Restarting { reason, .. } => {
-                starting(&format!("the browser is being restarted: {reason}"))
-            }
+            InstanceState::Restarting { reason, .. } => starting(&format!("the browser is being restarted: {reason}")),
             InstanceState::Failed(reason) => Err(Failure::new(FailureKind::BrowserFailed, reason.clone())),
             InstanceState::Stopped => Err(Failure::new(FailureKind::ShuttingDown, "the browser is stopped")),
         }

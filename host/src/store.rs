@@ -3,5 +3,5 @@
 mod admin_key;
 mod folder;
 
-pub use admin_key::{read_admin_key, rotate_admin_key, AdminKey};
+pub use admin_key::{AdminKey, read_admin_key, rotate_admin_key};
 pub use folder::{DataFolder, StoreError};

@@ -127,7 +127,8 @@ fn sixty_of_sixty_short_answers_are_whole() {
     test(|lab, site| async move {
         let page = lab.page().await;
         page.listen(everything()).unwrap();
-        let script = "(async () => { for (let n = 0; n < 60; n++) await (await fetch('/api/short?n=' + n)).text(); })()";
+        let script =
+            "(async () => { for (let n = 0; n < 60; n++) await (await fetch('/api/short?n=' + n)).text(); })()";
         run(&site, &page, script).await;
         let heard = hear(&page, 60).await;
         for (n, stream) in heard.values().enumerate() {
@@ -319,7 +320,11 @@ fn a_redirect_within_the_grant_is_followed() {
 #[test]
 fn a_frame_of_another_origin_is_not_read() {
     test(|lab, site| async move {
-        site.put("/frame", "text/html", &format!("<script>fetch('{HOST}/api/short?n=frame').then(r => r.text())</script>"));
+        site.put(
+            "/frame",
+            "text/html",
+            &format!("<script>fetch('{HOST}/api/short?n=frame').then(r => r.text())</script>"),
+        );
         let page = lab.page().await;
         page.listen(everything()).unwrap();
         for frame in [format!("src='{OTHER}/frame'"), "sandbox=allow-scripts src=/frame".to_owned()] {
@@ -375,7 +380,8 @@ fn a_web_socket_that_breaks_or_is_refused_ends() {
 fn what_began_before_the_listen_is_not_heard() {
     test(|lab, site| async move {
         let page = lab.page().await;
-        run(&site, &page, "fetch('/api/sse?gate=before&n=5').then(r => r.text()).then(() => fetch('/api/sse?n=7'))").await;
+        run(&site, &page, "fetch('/api/sse?gate=before&n=5').then(r => r.text()).then(() => fetch('/api/sse?n=7'))")
+            .await;
         site.hit("gate=before").await;
         page.listen(everything()).unwrap();
         site.open_gate("before");

@@ -167,7 +167,9 @@ fn read(page: &Page, reply: &Reply, answers: u32) -> Result<Outcome, Failure> {
             EventBody::Bytes(bytes) => refusal.extend(bytes),
             EventBody::End(Ending::Complete | Ending::Aborted) if status == Some(200) => return finish(&answer),
             EventBody::End(_) => return Err(wire::refused(status.unwrap_or_default(), &refusal)),
-            EventBody::Failed(why) => return Err(Failure::Upstream(format!("the connection to the demo site broke: {why}"))),
+            EventBody::Failed(why) => {
+                return Err(Failure::Upstream(format!("the connection to the demo site broke: {why}")));
+            }
             _ => {}
         }
     }

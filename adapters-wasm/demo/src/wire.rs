@@ -178,7 +178,10 @@ impl Answer {
 
 fn unknown(data: &str) -> Failure {
     let start: String = data.chars().take(80).collect();
-    Failure::SiteChanged(Missing { step: "read the answer".into(), selector: format!("a known event instead of {start}") })
+    Failure::SiteChanged(Missing {
+        step: "read the answer".into(),
+        selector: format!("a known event instead of {start}"),
+    })
 }
 
 fn picture(url: &str) -> Option<Patch> {
@@ -250,10 +253,8 @@ mod tests {
 
     #[test]
     fn an_error_in_the_stream_is_kept() {
-        let (answer, _) = run(&[
-            SEED,
-            r#"data: {"p":"/message/error","o":"replace","v":{"code":"overloaded","message":"busy"}}"#,
-        ]);
+        let (answer, _) =
+            run(&[SEED, r#"data: {"p":"/message/error","o":"replace","v":{"code":"overloaded","message":"busy"}}"#]);
         assert!(matches!(answer.error(), Some(Failure::Upstream(m)) if m == "busy"));
     }
 

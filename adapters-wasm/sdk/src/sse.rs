@@ -112,7 +112,9 @@ mod tests {
 
     #[test]
     fn reads_events_as_the_standard_says() {
-        let events = parse(b"\xef\xbb\xbfdata: one\n\n:comment\nevent: delta\nid: 7\ndata:two\ndata: three\n\nretry: 5\n\ndata\n\n");
+        let events = parse(
+            b"\xef\xbb\xbfdata: one\n\n:comment\nevent: delta\nid: 7\ndata:two\ndata: three\n\nretry: 5\n\ndata\n\n",
+        );
         assert_eq!(data(&events), ["one", "two\nthree", ""]);
         assert_eq!(events[1].name, "delta");
         assert_eq!(events[2].id, "7");

@@ -7,9 +7,24 @@ use super::shape::Shape;
 use super::values::Values;
 
 pub(super) const KEYS: &[Key] = &[
-    Key::new("adapters.dir", Shape::Text, "", "the folder that is watched for adapters; empty: beside the program, or in the data folder"),
-    Key::new("adapters.allowUnapproved", Shape::Bool, "false", "load adapters that nobody approved: for development only"),
-    Key::new("adapters.pages", Shape::Integer { min: 1, max: 64 }, "2", "how many pages an adapter has, and so how many requests at once"),
+    Key::new(
+        "adapters.dir",
+        Shape::Text,
+        "",
+        "the folder that is watched for adapters; empty: beside the program, or in the data folder",
+    ),
+    Key::new(
+        "adapters.allowUnapproved",
+        Shape::Bool,
+        "false",
+        "load adapters that nobody approved: for development only",
+    ),
+    Key::new(
+        "adapters.pages",
+        Shape::Integer { min: 1, max: 64 },
+        "2",
+        "how many pages an adapter has, and so how many requests at once",
+    ),
     Key::new("demo.enabled", Shape::Bool, "true", "whether the built-in demo site and its models are there"),
 ];
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::browser::{Proxy, PROXY_KINDS};
+use super::browser::{PROXY_KINDS, Proxy};
 use super::key::Key;
 use super::shape::Shape;
 use super::values::Values;
@@ -14,10 +14,25 @@ pub(super) const KEYS: &[Key] = &[
         "least_busy",
         "which of several free pages a request gets",
     ),
-    Key::new("backend.pool.failover.enabled", Shape::Bool, "true", "whether a request that was not yet submitted may go to another page"),
-    Key::new("backend.pool.failover.maxRetries", Shape::Integer { min: 0, max: 100 }, "2", "how many times; 0 means 100"),
+    Key::new(
+        "backend.pool.failover.enabled",
+        Shape::Bool,
+        "true",
+        "whether a request that was not yet submitted may go to another page",
+    ),
+    Key::new(
+        "backend.pool.failover.maxRetries",
+        Shape::Integer { min: 0, max: 100 },
+        "2",
+        "how many times; 0 means 100",
+    ),
     Key::unused("backend.pool.waitTimeout", "see deadlines.queue"),
-    Key::new("backend.pool.instances", Shape::List(INSTANCES), "", "the browser profiles, each with cookies and a proxy of its own"),
+    Key::new(
+        "backend.pool.instances",
+        Shape::List(INSTANCES),
+        "",
+        "the browser profiles, each with cookies and a proxy of its own",
+    ),
     Key::new("backend.adapter", Shape::Free, "", "the settings of each adapter by its id, handed on to it"),
 ];
 

@@ -10,9 +10,19 @@ pub(super) const PROXY_KINDS: &[&str] = &["http", "https", "socks5"];
 
 pub(super) const KEYS: &[Key] = &[
     Key::new("browser.path", Shape::Text, "", "the Chromium to start; empty: it is looked for"),
-    Key::new("browser.headless", Shape::Bool, "true", "without a window; signing in works through the console's screen"),
+    Key::new(
+        "browser.headless",
+        Shape::Bool,
+        "true",
+        "without a window; signing in works through the console's screen",
+    ),
     Key::new("browser.fission", Shape::Bool, "true", "false saves memory: no site isolation, one process per site"),
-    Key::new("browser.sandbox", Shape::Choice(&["auto", "on", "off"]), "auto", "auto tries with Chromium's sandbox first"),
+    Key::new(
+        "browser.sandbox",
+        Shape::Choice(&["auto", "on", "off"]),
+        "auto",
+        "auto tries with Chromium's sandbox first",
+    ),
     Key::new("browser.proxy.enable", Shape::Bool, "false", "whether pages are reached through a proxy of yours"),
     Key::new("browser.proxy.type", Shape::Choice(PROXY_KINDS), "http", "what the proxy speaks"),
     Key::new("browser.proxy.host", Shape::Text, "", "its host"),

@@ -15,7 +15,12 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("deadlines.call", Shape::Duration, "10m", "the whole call, until the first piece has come"),
     Key::new("deadlines.callMax", Shape::Duration, "60m", "the whole call, while pieces come"),
     Key::new("deadlines.cancel", Shape::Duration, "1s", "for a site to stop; then its page is closed and replaced"),
-    Key::new("deadlines.drain", Shape::Duration, "6s", "for running requests at shutdown; 10 s is all that many hosts give"),
+    Key::new(
+        "deadlines.drain",
+        Shape::Duration,
+        "6s",
+        "for running requests at shutdown; 10 s is all that many hosts give",
+    ),
 ];
 
 #[derive(Debug, Clone, Copy)]

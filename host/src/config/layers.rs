@@ -64,7 +64,10 @@ impl Merge<'_> {
                     self.values.set(path, node);
                 }
                 if !unused.is_empty() {
-                    self.warnings.push(format!("{name}: these keys mean nothing here and are passed over: {}", unused.join(", ")));
+                    self.warnings.push(format!(
+                        "{name}: these keys mean nothing here and are passed over: {}",
+                        unused.join(", ")
+                    ));
                 }
             }
             Ok(other) => self.problem(name, "", format!("expected sections such as server and browser, found {other}")),
@@ -137,7 +140,8 @@ impl Walk<'_> {
                 } else if !matches!(node, Node::Null) {
                     found.extend(self.value(key, &shown, node).map(|node| (key.path, node)));
                 }
-            } else if self.keys.iter().any(|key| key.path.strip_prefix(&path).is_some_and(|rest| rest.starts_with('.'))) {
+            } else if self.keys.iter().any(|key| key.path.strip_prefix(&path).is_some_and(|rest| rest.starts_with('.')))
+            {
                 match node {
                     Node::Map(entries) => found.extend(self.section(within, &path, entries)),
                     Node::Null => {}

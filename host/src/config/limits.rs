@@ -11,10 +11,20 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("limits.bodyTimeout", Shape::Duration, "60s", "for a request body to arrive"),
     Key::new("limits.headers", Shape::Integer { min: 8, max: 1000 }, "100", "the most header fields of a request"),
     Key::new("limits.headerBytes", Shape::Bytes, "64KB", "the largest request head"),
-    Key::new("limits.headerTimeout", Shape::Duration, "15s", "for a request head to arrive; also how long an idle connection is kept"),
+    Key::new(
+        "limits.headerTimeout",
+        Shape::Duration,
+        "15s",
+        "for a request head to arrive; also how long an idle connection is kept",
+    ),
     Key::new("limits.connections", Shape::Integer { min: 1, max: 100_000 }, "1024", "the most connections at once"),
     Key::new("limits.imageBytes", Shape::Bytes, "20MB", "the largest picture or file of a request, after decoding"),
-    Key::new("limits.imagePixels", Shape::Integer { min: 1, max: 1_000_000_000 }, "64000000", "the most pixels of a picture"),
+    Key::new(
+        "limits.imagePixels",
+        Shape::Integer { min: 1, max: 1_000_000_000 },
+        "64000000",
+        "the most pixels of a picture",
+    ),
     Key::new("limits.fetchTimeout", Shape::Duration, "20s", "for a picture that is given by its address"),
 ];
 

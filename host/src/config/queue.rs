@@ -11,7 +11,12 @@ pub(super) const KEYS: &[Key] = &[
         "2",
         "how many requests may wait beside those that have a page; 0 means as many as 256",
     ),
-    Key::new("queue.imageLimit", Shape::Integer { min: 0, max: 100 }, "5", "the most pictures and files that one request may bring"),
+    Key::new(
+        "queue.imageLimit",
+        Shape::Integer { min: 0, max: 100 },
+        "5",
+        "the most pictures and files that one request may bring",
+    ),
 ];
 
 /// Nothing is without a bound, not even what is configured to be.

@@ -10,9 +10,14 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("server.host", Shape::Text, "0.0.0.0", "the address to listen on"),
     Key::new("server.port", Shape::Integer { min: 0, max: 65535 }, "3000", "the port to listen on; 0 takes a free one")
         .env("PORT"),
-    Key::new("server.auth", Shape::Text, "", "the admin key; empty: one is made at the first start and kept in the data folder")
-        .env("AUTH_TOKEN")
-        .secret(),
+    Key::new(
+        "server.auth",
+        Shape::Text,
+        "",
+        "the admin key; empty: one is made at the first start and kept in the data folder",
+    )
+    .env("AUTH_TOKEN")
+    .secret(),
     Key::new("server.apiKeys", Shape::List(API_KEYS), "", "further keys, for API clients only").secret(),
     Key::new(
         "server.keepalive.mode",

@@ -52,7 +52,11 @@ impl Shape {
                 (min..=max).contains(value).then_some(Node::Integer(*value))
             }
             (Self::Integer { .. }, Node::Text(text)) => {
-                return text.trim().parse().map_err(|_| self.found(node)).and_then(|value| self.check(&Node::Integer(value)));
+                return text
+                    .trim()
+                    .parse()
+                    .map_err(|_| self.found(node))
+                    .and_then(|value| self.check(&Node::Integer(value)));
             }
             (Self::Duration, _) => duration(node).map(Node::Integer),
             (Self::Bytes, _) => bytes(node).map(Node::Integer),
@@ -129,8 +133,14 @@ mod tests {
 
     #[test]
     fn durations_and_sizes() {
-        assert_eq!((ms("30"), ms("30s"), ms("1.5 s"), ms("500ms"), ms("10m")), (Some(30_000), Some(30_000), Some(1500), Some(500), Some(600_000)));
-        assert_eq!((ms("-1"), ms("s"), ms(""), ms("1e9"), ms("25h"), ms("1.2.3")), (None, None, None, None, None, None));
+        assert_eq!(
+            (ms("30"), ms("30s"), ms("1.5 s"), ms("500ms"), ms("10m")),
+            (Some(30_000), Some(30_000), Some(1500), Some(500), Some(600_000))
+        );
+        assert_eq!(
+            (ms("-1"), ms("s"), ms(""), ms("1e9"), ms("25h"), ms("1.2.3")),
+            (None, None, None, None, None, None)
+        );
         assert_eq!(bytes(&Node::Text("32MB".into())), Some(32 * 1024 * 1024));
         assert_eq!(bytes(&Node::Integer(5)), Some(5));
     }

@@ -57,14 +57,20 @@ fn a_variable_that_sets_nothing_is_named() {
 const MISTAKES: &[(&str, &str)] = &[
     ("sever: {port: 1}", "sever: unknown key (value: a section); did you mean server?"),
     ("server: {prot: 1}", "server.prot: unknown key (value: 1); did you mean server.port?"),
-    ("server: {keepalive: {mod: comment}}", "server.keepalive.mod: unknown key (value: \"comment\"); did you mean server.keepalive.mode?"),
+    (
+        "server: {keepalive: {mod: comment}}",
+        "server.keepalive.mod: unknown key (value: \"comment\"); did you mean server.keepalive.mode?",
+    ),
     ("port: 3000", "port: unknown key (value: 3000); did you mean server.port?"),
     ("server: {port: 70000}", "server.port: expected a whole number from 0 to 65535, found 70000"),
     ("server: {port: eighty}", "server.port: expected a whole number from 0 to 65535, found \"eighty\""),
     ("server: {port: 3.5}", "server.port: expected a whole number from 0 to 65535, found 3.5"),
     ("server: {port: [1]}", "server.port: expected a whole number from 0 to 65535, found a list"),
     ("server: {auth: [secret]}", "server.auth: expected a text"),
-    ("server: {keepalive: {mode: often}}", "server.keepalive.mode: expected one of content, comment, off, found \"often\""),
+    (
+        "server: {keepalive: {mode: often}}",
+        "server.keepalive.mode: expected one of content, comment, off, found \"often\"",
+    ),
     ("server: 3", "server: expected a section with keys of its own, found 3"),
     ("browser: {headless: maybe}", "browser.headless: expected true or false, found \"maybe\""),
     ("browser: {fission: {a: 1}}", "browser.fission: expected true or false, found a section"),
@@ -72,8 +78,14 @@ const MISTAKES: &[(&str, &str)] = &[
     ("deadlines: {idle: soon}", "deadlines.idle: expected a length of time"),
     ("deadlines: {idle: 9999h}", "deadlines.idle: expected a length of time"),
     ("limits: {body: 1PB}", "limits.body: expected a size"),
-    ("backend: {pool: {instances: [{wrokers: []}]}}", "backend.pool.instances[0].wrokers: unknown key (value: a list); did you mean workers?"),
-    ("backend: {pool: {instances: [{workers: [{typ: x}]}]}}", "backend.pool.instances[0].workers[0].typ: unknown key (value: \"x\"); did you mean type?"),
+    (
+        "backend: {pool: {instances: [{wrokers: []}]}}",
+        "backend.pool.instances[0].wrokers: unknown key (value: a list); did you mean workers?",
+    ),
+    (
+        "backend: {pool: {instances: [{workers: [{typ: x}]}]}}",
+        "backend.pool.instances[0].workers[0].typ: unknown key (value: \"x\"); did you mean type?",
+    ),
     ("backend: {pool: {instances: 3}}", "backend.pool.instances: expected a list of sections, found 3"),
     ("backend: {pool: {instances: [3]}}", "backend.pool.instances[0]: expected a section"),
     ("just text", "expected sections such as server and browser, found \"just text\""),
@@ -103,8 +115,12 @@ fn a_secret_is_never_in_a_message() {
     for text in ["server: {auth: {k: hunter2}}", "server: {auht: hunter2}", "browser: {proxy: {passwrd: hunter2}}"] {
         assert!(!errors(text).contains("hunter2"), "{text}");
     }
-    let config = Config::load(&file("server: {auth: hunter2, apiKeys: [{name: a, key: hunter2}]}\n\
-        browser: {proxy: {enable: true, host: h, passwd: hunter2}}")).unwrap().config;
+    let config = Config::load(&file(
+        "server: {auth: hunter2, apiKeys: [{name: a, key: hunter2}]}\n\
+        browser: {proxy: {enable: true, host: h, passwd: hunter2}}",
+    ))
+    .unwrap()
+    .config;
     assert!(!format!("{config:?}").contains("hunter2"));
 }
 
@@ -151,8 +167,10 @@ fn an_existing_configuration_loads_as_it_is() {
     let loaded = Config::load(&file(EXISTING)).unwrap();
     assert_eq!(
         loaded.warnings,
-        ["config.yaml: these keys mean nothing here and are passed over: server.imageMarkdown, backend.pool.waitTimeout, \
-          browser.humanizeCursor, browser.cssInject"]
+        [
+            "config.yaml: these keys mean nothing here and are passed over: server.imageMarkdown, backend.pool.waitTimeout, \
+          browser.humanizeCursor, browser.cssInject"
+        ]
     );
     let config = loaded.config;
     assert_eq!((config.server.beat, config.backend.strategy), (Beat::Comment, super::Strategy::RoundRobin));

@@ -36,9 +36,9 @@ fn node(value: Value, depth: usize) -> Result<Node, String> {
         Value::Sequence(items) => {
             Node::List(items.into_iter().map(|item| node(item, depth + 1)).collect::<Result<_, _>>()?)
         }
-        Value::Mapping(entries) => {
-            Node::Map(entries.into_iter().map(|(k, v)| Ok((key(&k)?, node(v, depth + 1)?))).collect::<Result<_, String>>()?)
-        }
+        Value::Mapping(entries) => Node::Map(
+            entries.into_iter().map(|(k, v)| Ok((key(&k)?, node(v, depth + 1)?))).collect::<Result<_, String>>()?,
+        ),
         Value::Tagged(tagged) => return Err(format!("the tag {} has no meaning here", tagged.tag)),
     })
 }

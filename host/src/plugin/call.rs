@@ -75,14 +75,8 @@ impl Adapter {
         let job = Job { request: Arc::clone(&call.request), events: call.events };
         let meter = Meter::new(self.manifest.limits.cpu);
         let log = GuestLog::new(&self.manifest.id, &call.request.id);
-        let state = HostState::new(
-            call.page,
-            Some(job),
-            Arc::clone(&progress),
-            call.config,
-            log,
-            self.manifest.limits.memory,
-        );
+        let state =
+            HostState::new(call.page, Some(job), Arc::clone(&progress), call.config, log, self.manifest.limits.memory);
         let mut store = self.store(state, &meter);
         let mut instantiated = Duration::ZERO;
         let guest = async {
@@ -111,11 +105,7 @@ impl Adapter {
             cpu: meter.used(),
         };
         let submitted = timing.submitted.is_some();
-        let result = result.map_err(|failure| Failure {
-            adapter: Some(self.label()),
-            submitted,
-            ..failure
-        });
+        let result = result.map_err(|failure| Failure { adapter: Some(self.label()), submitted, ..failure });
         Report { result, submitted, timing }
     }
 
@@ -123,17 +113,11 @@ impl Adapter {
     ///
     /// # Errors
     /// What the adapter found instead, or how it ended.
-    pub async fn probe(
-        &self,
-        page: Arc<Page>,
-        deadlines: Deadlines,
-        config: Arc<str>,
-    ) -> Result<Account, Failure> {
+    pub async fn probe(&self, page: Arc<Page>, deadlines: Deadlines, config: Arc<str>) -> Result<Account, Failure> {
         let progress = Arc::new(Progress::new(StageClock::new(deadlines), CancellationToken::new()));
         let meter = Meter::new(self.manifest.limits.cpu);
         let log = GuestLog::new(&self.manifest.id, "probe");
-        let state =
-            HostState::new(page, None, Arc::clone(&progress), config, log, self.manifest.limits.memory);
+        let state = HostState::new(page, None, Arc::clone(&progress), config, log, self.manifest.limits.memory);
         let mut store = self.store(state, &meter);
         let guest = async {
             let instance = self.pre.instantiate_async(&mut store).await?;

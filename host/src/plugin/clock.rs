@@ -56,11 +56,8 @@ pub(super) struct StageClock {
 impl StageClock {
     pub(super) fn new(limits: Deadlines) -> Self {
         let started = Instant::now();
-        let state = State {
-            stage: Stage::Submit,
-            until: Some(started + limits.submit),
-            call_until: started + limits.call,
-        };
+        let state =
+            State { stage: Stage::Submit, until: Some(started + limits.submit), call_until: started + limits.call };
         Self { limits, started, state: Mutex::new(state), changed: Notify::new() }
     }
 

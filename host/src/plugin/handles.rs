@@ -9,10 +9,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTable;
 
+use super::AdapterRequest;
 use super::clock::StageClock;
 use super::guest_log::GuestLog;
 use super::limiter::MemoryLimiter;
-use super::AdapterRequest;
 use crate::browser::Page;
 use crate::chat::{JobEvent, Stage};
 

@@ -64,10 +64,8 @@ pub(super) fn load(engine: &Engine, file: &[u8], generation: u64) -> Result<Adap
         .map_err(|e| LoadError::Compile { adapter: adapter.clone(), message: format!("{e:#}") })?;
     let mut linker: Linker<HostState> = Linker::new(engine.inner());
     let link = |message: String| LoadError::Link { adapter: adapter.clone(), message };
-    bindings::Adapter::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).map_err(|e| link(format!("{e:#}")))?;
-    let pre = linker
-        .instantiate_pre(&component)
-        .and_then(AdapterPre::new)
+    bindings::Adapter::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
         .map_err(|e| link(format!("{e:#}")))?;
+    let pre = linker.instantiate_pre(&component).and_then(AdapterPre::new).map_err(|e| link(format!("{e:#}")))?;
     Ok(Adapter { manifest, hash: hash(file), generation, pre })
 }

@@ -269,10 +269,7 @@ fn limits(section: &LimitsSection) -> Result<Limits, ManifestError> {
     if !(10..=600_000).contains(&section.cpu_ms) {
         return Err(bad("limits.cpu_ms", section.cpu_ms.to_string(), "use 10 to 600000"));
     }
-    Ok(Limits {
-        memory: section.memory_mib as usize * (1 << 20),
-        cpu: Duration::from_millis(section.cpu_ms.into()),
-    })
+    Ok(Limits { memory: section.memory_mib as usize * (1 << 20), cpu: Duration::from_millis(section.cpu_ms.into()) })
 }
 
 fn models(sections: Vec<ModelSection>) -> Result<Vec<Model>, ManifestError> {
@@ -301,9 +298,7 @@ fn models(sections: Vec<ModelSection>) -> Result<Vec<Model>, ManifestError> {
 }
 
 fn schema(section: Option<toml::Value>) -> Result<Option<serde_json::Value>, ManifestError> {
-    section
-        .map(|value| serde_json::to_value(value).map_err(|e| bad("config.schema", "", e.to_string())))
-        .transpose()
+    section.map(|value| serde_json::to_value(value).map_err(|e| bad("config.schema", "", e.to_string()))).transpose()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 
-use super::folder::{write_private, StoreError};
+use super::folder::{StoreError, write_private};
 
 /// An admin key, and whether it was made just now.
 #[derive(Clone)]

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 /// Why the data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("the data folder {folder} cannot be used: {reason}. Choose another with WEBAI_DATA_DIR, dataDir or --data-dir")]
+    #[error(
+        "the data folder {folder} cannot be used: {reason}. Choose another with WEBAI_DATA_DIR, dataDir or --data-dir"
+    )]
     Unusable { folder: PathBuf, reason: String },
     #[error("the data folder {0} is in use by another webai2api; give each its own with WEBAI_DATA_DIR")]
     InUse(PathBuf),

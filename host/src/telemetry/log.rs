@@ -2,9 +2,9 @@
 
 use std::io;
 
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use webai2api::browser::{
-    Ending, EventBody, Filter, Instance, InstanceOptions, InstanceState, LaunchOptions, Origin, Page, PageEvent, PageSpec,
-    Profile, ResponseHead, UrlPattern,
+    Ending, EventBody, Filter, Instance, InstanceOptions, InstanceState, LaunchOptions, Origin, Page, PageEvent,
+    PageSpec, Profile, ResponseHead, UrlPattern,
 };
 
 use crate::site::Site;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use wasmtime::component::Resource;
 
-use crate::browser::{Page, UploadFile};
 use crate::browser::{self, PageError};
+use crate::browser::{Page, UploadFile};
 use crate::chat::Stage;
 use crate::plugin::bindings::webai::adapter::page as wit;
 use crate::plugin::bindings::webai::adapter::types::Fault;

@@ -3,9 +3,9 @@
 use wasmtime::component::Resource;
 
 use crate::chat;
+use crate::plugin::AdapterRequest;
 use crate::plugin::bindings::webai::adapter::request::{Attachment, Host, HostRequest, Kind};
 use crate::plugin::handles::{HostState, RequestHandle};
-use crate::plugin::AdapterRequest;
 
 impl Host for HostState {}
 

@@ -62,9 +62,7 @@ impl Scanner {
 
     fn look_at(&mut self, path: &Path) {
         let entry = self.entries.entry(path.to_owned()).or_default();
-        let stamp = std::fs::metadata(path)
-            .ok()
-            .map(|meta| Stamp { size: meta.len(), modified: meta.modified().ok() });
+        let stamp = std::fs::metadata(path).ok().map(|meta| Stamp { size: meta.len(), modified: meta.modified().ok() });
         if stamp.is_some() && entry.stamp == stamp {
             return;
         }
