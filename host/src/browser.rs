@@ -3,8 +3,10 @@
 //! **Invariant:** nothing here knows wasmtime, HTTP dialects or any site.
 
 pub mod cdp;
-mod event;
 mod error;
+mod event;
+mod selectors;
 
 pub use error::PageError;
 pub use event::{Condition, DialogInfo, Ending, EventBody, Filter, PageEvent, ResponseHead};
+pub use selectors::{Selector, SelectorError, Step, Text};
