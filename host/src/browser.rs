@@ -5,6 +5,7 @@
 pub mod cdp;
 mod error;
 mod event;
+mod dom;
 mod selectors;
 
 pub use error::PageError;
