@@ -19,6 +19,14 @@ function aimed({ token, x, y }) {
   return ok ? { gone: false } : { gone: false, why: 'it moved away' };
 }
 
+// Right before a key goes down: has the guarded element the focus still?
+function focused({ token }) {
+  if (!armed || armed.token !== token) return { gone: true };
+  const active = deepActive();
+  const ok = active !== null && (within(active, armed.target) || within(armed.target, active));
+  return ok && !isFrame(active) ? { gone: false } : { gone: false, why: describe(active) };
+}
+
 const finish = ({ token }) => disarm(token);
 
 const focusOn = (args) =>
@@ -82,9 +90,10 @@ function holds(field, text) {
 }
 
 // Whether the text has arrived. Editors draw a moment later.
-async function filled({ token, text, until: end }) {
+async function filled({ token, text, ms }) {
   if (!armed || armed.token !== token) return { gone: true };
   const { target } = armed;
+  const end = Date.now() + ms;
   let ok = holds(target, text);
   while (!ok && Date.now() < end) {
     await pause(20);

@@ -40,7 +40,7 @@ function cutCss(css) {
 function compileCss(source) {
   const css = /^[>+~]/.test(source) ? `:scope ${source}` : source;
   try {
-    dom.matches(dom.top(document), css);
+    fragmentAll(new DocumentFragment(), css);
   } catch {
     throw new Failure('invalid-selector', `css=${source}: the browser cannot read this CSS selector`);
   }

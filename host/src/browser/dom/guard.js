@@ -3,13 +3,15 @@
 
 let armed = null;
 let lastToken = 0;
+// A host that was stopped midway never disarms; the operator's own input must not be held for long.
+const EXPIRES = 10_000;
 
 const POINTER = ['pointerdown', 'mousedown', 'pointerup', 'mouseup', 'click', 'auxclick', 'dblclick', 'contextmenu'];
 const KEYS = ['keydown', 'keypress', 'keyup', 'beforeinput'];
 
 function arm(kind, target) {
   for (const type of [...POINTER, ...KEYS]) addEventListener(type, watchInput, { capture: true, passive: false });
-  armed = { token: ++lastToken, kind, target, hits: 0, blocked: null, letting: true };
+  armed = { token: ++lastToken, kind, target, hits: 0, blocked: null, letting: true, expires: Date.now() + EXPIRES };
   return armed.token;
 }
 
@@ -23,7 +25,7 @@ function disarm(token) {
 
 // One press decides for all that follows from it: a menu may well open under the pointer between down and up.
 function watchInput(event) {
-  if (!armed || !event.isTrusted) return;
+  if (!armed || !event.isTrusted || Date.now() > armed.expires) return;
   const pointer = POINTER.includes(event.type);
   if (pointer !== (armed.kind === 'pointer')) return;
   const hit = dom.composedPath(event)[0];
