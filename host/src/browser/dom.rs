@@ -7,7 +7,7 @@ mod tests;
 
 /// Defines `webai` in a world, once per document.
 pub(super) const HELPER: &str = concat!(
-    "(() => {\n'use strict';\nif (globalThis.webai) return;\n",
+    "(() => {\n'use strict';\n// An element with this id would seem to be it.\nif (Object.hasOwn(globalThis, 'webai')) return;\n",
     include_str!("dom/natives.js"),
     include_str!("dom/css.js"),
     include_str!("dom/engine.js"),

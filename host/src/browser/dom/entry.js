@@ -56,4 +56,4 @@ const FUNCTIONS = {
 
 const api = {};
 for (const [name, f] of Object.entries(FUNCTIONS)) api[name] = exported(f);
-Object.defineProperty(globalThis, 'webai', { value: Object.freeze(api) });
+Object.defineProperty(globalThis, 'webai', { value: api });

@@ -9,6 +9,7 @@ let due = 0;
 const OTHER_CAUSES = ['transitionend', 'animationend', 'toggle', 'load', 'input', 'change', 'resize', 'scrollend'];
 
 function addWatch({ id, selector, condition }) {
+  if (watches.has(id)) return null;
   watches.set(id, { id, chain: compile(selector), condition, last: null });
   if (!observer) {
     observer = new MutationObserver(wake);
