@@ -10,6 +10,8 @@ mod body;
 mod exchange;
 mod headers;
 mod pattern;
+
+pub use pattern::UrlPattern;
 mod rule;
 mod scope;
 mod websocket;

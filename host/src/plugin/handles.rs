@@ -21,10 +21,12 @@ const MAX_HANDLES: usize = 1000;
 
 /// The guest's `page`.
 #[derive(Debug)]
+#[expect(unreachable_pub, reason = "the generated bindings export it again")]
 pub struct PageHandle;
 
 /// The guest's `reply`.
 #[derive(Debug, Default)]
+#[expect(unreachable_pub, reason = "the generated bindings export it again")]
 pub struct ReplyHandle {
     pub(super) media: Vec<OpenMedia>,
     pub(super) media_bytes: usize,
@@ -40,6 +42,7 @@ pub(super) struct OpenMedia {
 
 /// The guest's `request`.
 #[derive(Debug)]
+#[expect(unreachable_pub, reason = "the generated bindings export it again")]
 pub struct RequestHandle;
 
 /// What a call is about; none of it while the guest is only asked to `probe`.

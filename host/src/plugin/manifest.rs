@@ -10,7 +10,7 @@ use crate::browser::{Origin, UrlPattern};
 use crate::chat::Kind;
 
 /// The contract that this host speaks, as manifests name it.
-pub const CONTRACT: &str = "0.1";
+pub(super) const CONTRACT: &str = "0.1";
 /// The one adapter that may name the reserved origin of the demo site.
 const DEMO: &str = "demo";
 
@@ -228,30 +228,30 @@ fn version(text: &str) -> Result<Version, ManifestError> {
 }
 
 fn origins(field: &str, texts: &[String], id: &str) -> Result<Vec<Origin>, ManifestError> {
-    texts
-        .iter()
-        .enumerate()
-        .map(|(i, text)| {
-            let parsed = if id == DEMO { Origin::parse_with_demo(text) } else { Origin::parse(text) };
-            parsed.map_err(|e| bad(format!("{field}[{i}]"), text, e.to_string()))
-        })
-        .collect()
+    texts.iter().enumerate().map(|(i, text)| origin(&format!("{field}[{i}]"), text, id)).collect()
+}
+
+fn origin(field: &str, text: &str, id: &str) -> Result<Origin, ManifestError> {
+    let parsed = if id == DEMO { Origin::parse_with_demo(text) } else { Origin::parse(text) };
+    parsed.map_err(|e| bad(field, text, e.to_string()))
 }
 
 fn patterns(texts: &[String], id: &str, pass: &[Origin]) -> Result<Vec<UrlPattern>, ManifestError> {
-    let field = |i: usize| format!("capabilities.listen[{i}]");
-    texts
-        .iter()
-        .enumerate()
-        .map(|(i, text)| {
-            let pattern = if id == DEMO { UrlPattern::parse_with_demo(text) } else { UrlPattern::parse(text) }
-                .map_err(|e| bad(field(i), text, e.to_string()))?;
-            if pass.iter().any(|origin| pattern.touches(origin)) {
-                return Err(bad(field(i), text, "origins.pass is for signing in only and cannot be listened to"));
-            }
-            Ok(pattern)
-        })
-        .collect()
+    texts.iter().enumerate().map(|(i, text)| pattern(&format!("capabilities.listen[{i}]"), text, id, pass)).collect()
+}
+
+fn pattern(field: &str, text: &str, id: &str, pass: &[Origin]) -> Result<UrlPattern, ManifestError> {
+    let shape = || bad(field, text, "write a URL pattern, such as https://chat.example.com/api/**");
+    let pattern = UrlPattern::parse(text).ok_or_else(shape)?;
+    // A WebSocket belongs to the origin of the same host.
+    let address = if let Some(rest) = text.strip_prefix("ws") { format!("http{rest}") } else { text.to_owned() };
+    let (scheme, rest) = address.split_once("://").ok_or_else(shape)?;
+    let host = rest.split_once('/').ok_or_else(shape)?.0;
+    let origin = origin(field, &format!("{scheme}://{host}"), id)?;
+    if pass.iter().any(|pass| pass.overlaps(&origin)) {
+        return Err(bad(field, text, "origins.pass is for signing in only and cannot be listened to"));
+    }
+    Ok(pattern)
 }
 
 fn entry(text: String, page: &[Origin]) -> Result<Url, ManifestError> {

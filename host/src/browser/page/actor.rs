@@ -83,7 +83,9 @@ impl Actor {
             }
             method if method.starts_with("Runtime.executionContext") => {
                 self.shared.worlds.on_event(event, &self.shared.target);
+                self.shared.rearm_watches();
             }
+            "Runtime.bindingCalled" => self.shared.on_binding(event),
             _ => {}
         }
         Ok(())
@@ -185,8 +187,9 @@ impl Actor {
 
     fn tell_navigated(&self) {
         if self.fence.place() != Place::Blank {
-            let body = EventBody::Navigated(self.shared.shown_url());
-            self.shared.inbox.push(PageEvent { source: 0, stream: 0, body });
+            let url = self.shared.shown_url();
+            self.shared.inbox.push(PageEvent { source: 0, stream: 0, body: EventBody::Navigated(url.clone()) });
+            self.shared.watch_url(&url);
         }
     }
 

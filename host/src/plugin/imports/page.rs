@@ -247,8 +247,8 @@ impl wit::HostPage for HostState {
             let Some(own) = own else {
                 return Ok(Err(wit::PageError::NotGranted(format!("this request has no attachment {index}"))));
             };
-            let (name, mime_type) = (own.name.clone(), own.mime_type.clone());
-            files.push(UploadFile { name, mime_type, bytes: own.bytes.clone() });
+            let (name, mime) = (own.name.clone(), own.mime_type.clone());
+            files.push(UploadFile { name, mime, bytes: own.bytes.clone() });
         }
         self.on_page(|page| async move { page.attach(&selector, files, wait).await }).await
     }
