@@ -2,8 +2,8 @@
 //!
 //! **Invariant:** nothing here knows wasmtime, HTTP dialects or any site.
 
-mod event;
 mod error;
+mod event;
 
 pub use error::PageError;
 pub use event::{Condition, DialogInfo, Ending, EventBody, Filter, PageEvent, ResponseHead};

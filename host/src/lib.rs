@@ -3,3 +3,4 @@
 pub mod browser;
 pub mod chat;
 pub mod dispatch;
+pub mod lab;
