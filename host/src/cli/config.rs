@@ -3,9 +3,9 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use anyhow::{bail, Context as _};
+use anyhow::{Context as _, bail};
 
-use super::{print, Options};
+use super::{Options, print};
 use crate::config::{Config, Loaded, Sources};
 
 /// The file that is read when none is named, if it is there.
@@ -15,7 +15,9 @@ const DEFAULT_FILE: &str = "config.yaml";
 pub(super) fn load(options: &Options) -> anyhow::Result<Loaded> {
     let sources = Sources {
         file: read_file(options.config.as_deref())?,
-        env: env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect(),
+        env: env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect(),
         flags: flags(options)?,
     };
     Ok(Config::load(&sources)?)

@@ -1,6 +1,6 @@
 //! `key show` and `key rotate`.
 
-use anyhow::{bail, Context as _};
+use anyhow::{Context as _, bail};
 
 use super::print;
 use crate::config::Config;

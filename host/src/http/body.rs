@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{header, HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use tokio::time::timeout;
@@ -39,12 +39,15 @@ pub(super) async fn read_json(headers: &HeaderMap, body: Body, limits: &Limits) 
         Ok(Err(Unread::Broken)) => {
             Err(ApiError::new(StatusCode::BAD_REQUEST, "incomplete_body", "The request body ended early."))
         }
-        Err(_) => Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The request body came too slowly.")),
+        Err(_) => {
+            Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The request body came too slowly."))
+        }
     }
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
-    let refuse = |message: &str| Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
+    let refuse =
+        |message: &str| Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
     if headers.get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity") {
         return refuse("Send the request body without Content-Encoding.");
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::http::{header, HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::chat::{Failure, FailureKind};
 

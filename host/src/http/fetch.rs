@@ -78,7 +78,11 @@ impl Fetcher {
             let response = self.client.get(url.clone()).send().await?;
             let status = response.status();
             if !status.is_redirection() {
-                return if status.is_success() { self.read(response).await } else { Err(FetchError::Status(status.as_u16())) };
+                return if status.is_success() {
+                    self.read(response).await
+                } else {
+                    Err(FetchError::Status(status.as_u16()))
+                };
             }
             let to = response.headers().get(reqwest::header::LOCATION).and_then(|value| value.to_str().ok());
             let to = to.and_then(|to| url.join(to).ok()).ok_or(FetchError::Status(status.as_u16()))?;
@@ -110,7 +114,9 @@ fn check(url: Url) -> Result<Url, FetchError> {
     let public = match url.host() {
         Some(Host::Ipv4(ip)) => is_public(ip.into()),
         Some(Host::Ipv6(ip)) => is_public(ip.into()),
-        Some(Host::Domain(name)) => !name.eq_ignore_ascii_case("localhost") && !name.to_ascii_lowercase().ends_with(".localhost"),
+        Some(Host::Domain(name)) => {
+            !name.eq_ignore_ascii_case("localhost") && !name.to_ascii_lowercase().ends_with(".localhost")
+        }
         None => false,
     };
     if public { Ok(url) } else { Err(FetchError::NotPublic) }

@@ -2,9 +2,9 @@
 
 use std::io::Cursor;
 
+use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use base64::Engine as _;
 use bytes::Bytes;
 use image::{ImageFormat, ImageReader};
 
@@ -49,7 +49,10 @@ pub(super) fn check_picture(bytes: &[u8], limits: MediaLimits) -> Result<Picture
         reader.into_dimensions().map_err(|_| MediaError(format!("this {extension} picture is damaged")))?;
     let pixels = u64::from(width) * u64::from(height);
     if width.max(height) > SIDE_MAX || pixels > limits.pixels {
-        return Err(MediaError(format!("a picture of {width} x {height} pixels is too large; the limit is {} pixels", limits.pixels)));
+        return Err(MediaError(format!(
+            "a picture of {width} x {height} pixels is too large; the limit is {} pixels",
+            limits.pixels
+        )));
     }
     Ok(Picture { mime_type, extension })
 }
@@ -137,9 +140,14 @@ pub(super) mod tests {
 
     #[test]
     fn data_uris() {
-        assert_eq!(parse_data_uri("data:image/png;base64,YWI=").unwrap(), ("image/png".into(), Bytes::from_static(b"ab")));
+        assert_eq!(
+            parse_data_uri("data:image/png;base64,YWI=").unwrap(),
+            ("image/png".into(), Bytes::from_static(b"ab"))
+        );
         assert_eq!(parse_data_uri("DATA:text/plain;charset=utf-8;base64, YW\nI").unwrap().1, "ab");
-        for bad in ["", "data:", "data:image/png,YWI=", "data:image/png;base64,Y*I=", "data:image/png;base64,Y", "http://x/"] {
+        for bad in
+            ["", "data:", "data:image/png,YWI=", "data:image/png;base64,Y*I=", "data:image/png;base64,Y", "http://x/"]
+        {
             assert!(parse_data_uri(bad).is_err(), "{bad}");
         }
     }

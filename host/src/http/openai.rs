@@ -6,12 +6,12 @@ mod encode;
 pub(super) mod models;
 mod reply;
 
-use axum::response::{IntoResponse, Response};
 use axum::Json;
-use serde_json::{json, Value};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
 
-use super::context::ErrorCode;
 use super::ApiError;
+use super::context::ErrorCode;
 
 /// OpenAI's envelope of an error.
 fn envelope(error: &ApiError) -> Value {

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderName, Method, Request, StatusCode, Uri};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post, MethodRouter};
-use axum::Router;
+use axum::routing::{MethodRouter, any, get, post};
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
-use super::{context, health, openai, status, ApiError, Edge};
+use super::{ApiError, Edge, context, health, openai, status};
 
 /// The whole surface.
 pub(super) fn router(edge: Arc<Edge>) -> Router {

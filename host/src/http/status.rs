@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::{header, HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::{health, ApiError, Edge};
+use super::{ApiError, Edge, health};
 
 /// The page's words in one language.
 struct Words {
@@ -77,7 +77,8 @@ struct Page<'a> {
 pub(super) async fn page(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> Response {
     let health = edge.dispatcher.health();
     let (state, reason) = health::describe(&health);
-    let words = words_for(headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default());
+    let words =
+        words_for(headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default());
     let page = Page {
         words,
         state,
@@ -90,9 +91,8 @@ pub(super) async fn page(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> R
     };
     match page.render() {
         Ok(html) => (page_headers(), html).into_response(),
-        Err(_) => {
-            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "The page could not be made.").into_response()
-        }
+        Err(_) => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "The page could not be made.")
+            .into_response(),
     }
 }
 

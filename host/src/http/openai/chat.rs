@@ -3,22 +3,22 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use axum::Extension;
-use futures::stream::unfold;
 use futures::StreamExt as _;
+use futures::stream::unfold;
 
-use super::decode::{decode, DecodeLimits, Draft, Remote};
+use super::decode::{DecodeLimits, Draft, Remote, decode};
 use super::encode::Header;
 use super::reply::{self, Answer, Manner};
-use crate::chat::{prompt, usage, Attachment, Failure, Request};
+use crate::chat::{Attachment, Failure, Request, prompt, usage};
 use crate::config::Reasoning;
 use crate::http::body::read_json;
 use crate::http::context::Context;
-use crate::http::media::{check_picture, MediaLimits};
+use crate::http::media::{MediaLimits, check_picture};
 use crate::http::{ApiError, Caller, Edge};
 
 /// Decoding a body of this size takes no time worth a thread of its own.
@@ -72,11 +72,7 @@ async fn answer(
         hold: edge.server.hold_status,
         non_stream_beat: edge.server.non_stream_beat,
     };
-    if stream {
-        reply::stream(answer, events, manner).await
-    } else {
-        reply::whole(answer, events, manner).await
-    }
+    if stream { reply::stream(answer, events, manner).await } else { reply::whole(answer, events, manner).await }
 }
 
 fn completion_header(request: &Request) -> Header {

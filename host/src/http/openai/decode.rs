@@ -14,8 +14,8 @@ use serde_json::Value;
 
 use self::field::Field;
 use crate::chat::{Attachment, Part, Request, Role, Turn};
-use crate::http::media::MediaLimits;
 use crate::http::ApiError;
+use crate::http::media::MediaLimits;
 
 /// What a request may bring.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +63,9 @@ impl Draft {
     /// The pictures that are given by their address.
     pub(super) fn remotes(&self) -> Vec<Remote> {
         let parts = self.turns.iter().flat_map(|turn| &turn.parts);
-        parts.filter_map(|part| if let DraftPart::Remote(remote) = part { Some(remote.clone()) } else { None }).collect()
+        parts
+            .filter_map(|part| if let DraftPart::Remote(remote) = part { Some(remote.clone()) } else { None })
+            .collect()
     }
 
     /// The request, with `fetched` in the order of [`Draft::remotes`].
@@ -179,9 +181,9 @@ fn tools_are_forbidden(root: &Field<'_>) -> Result<bool, ApiError> {
         }
     }
     match given {
-        Some(tools) if !none => Err(tools.unsupported(
-            "Tools are not supported yet. Leave out `tools`, or set `tool_choice` to \"none\".",
-        )),
+        Some(tools) if !none => {
+            Err(tools.unsupported("Tools are not supported yet. Leave out `tools`, or set `tool_choice` to \"none\"."))
+        }
         given => Ok(given.is_some()),
     }
 }

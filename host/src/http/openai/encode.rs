@@ -1,6 +1,6 @@
 //! From the pieces of an answer to OpenAI's chunks and completions: pure functions.
 
-use serde_json::{json, Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::envelope;
 use crate::chat::compose::Piece;
@@ -99,7 +99,14 @@ impl Encoder {
 }
 
 /// An answer that is sent whole.
-pub(super) fn completion(header: &Header, style: Reasoning, text: &str, reasoning: &str, finish: &Finish, usage: Usage) -> Value {
+pub(super) fn completion(
+    header: &Header,
+    style: Reasoning,
+    text: &str,
+    reasoning: &str,
+    finish: &Finish,
+    usage: Usage,
+) -> Value {
     let mut message = Map::new();
     message.insert("role".into(), "assistant".into());
     let content = match style {
@@ -168,10 +175,12 @@ mod tests {
     }
 
     fn chunks(text: &str) -> Vec<Value> {
-        text.split_terminator("\n\n").map(|event| {
-            let data = event.strip_prefix("data: ").unwrap();
-            serde_json::from_str(data).unwrap_or_else(|_| data.into())
-        }).collect()
+        text.split_terminator("\n\n")
+            .map(|event| {
+                let data = event.strip_prefix("data: ").unwrap();
+                serde_json::from_str(data).unwrap_or_else(|_| data.into())
+            })
+            .collect()
     }
 
     #[test]

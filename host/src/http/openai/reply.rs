@@ -6,14 +6,14 @@ mod stream;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::{header, HeaderMap, HeaderName, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
 use axum::Json;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::Stream;
 use serde_json::Value;
-use tokio::time::{sleep_until, Instant};
+use tokio::time::{Instant, sleep_until};
 
 pub(super) use answer::{Answer, Step};
 pub(super) use stream::stream;
@@ -23,8 +23,8 @@ use super::envelope;
 use crate::chat::Finish;
 use crate::config::{Beat, NonStreamBeat, Reasoning};
 use crate::dispatch::JobEvent;
-use crate::http::context::Streaming;
 use crate::http::ApiError;
+use crate::http::context::Streaming;
 
 /// How this client wants its answer.
 #[derive(Debug, Clone)]

@@ -53,7 +53,10 @@ impl<'a> Field<'a> {
     }
 
     pub(super) fn non_empty_string(&self) -> Result<&'a str, ApiError> {
-        self.string().ok().filter(|text| !text.trim().is_empty()).ok_or_else(|| self.expected("a string that is not empty"))
+        self.string()
+            .ok()
+            .filter(|text| !text.trim().is_empty())
+            .ok_or_else(|| self.expected("a string that is not empty"))
     }
 
     pub(super) fn bool(&self) -> Result<bool, ApiError> {

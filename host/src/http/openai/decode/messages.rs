@@ -6,8 +6,8 @@ use super::field::Field;
 use super::{DecodeLimits, DraftPart, DraftTurn, Remote};
 use crate::chat::prompt::render_tool_call;
 use crate::chat::{Attachment, Part, Role};
-use crate::http::media::{check_picture, check_size, parse_data_uri};
 use crate::http::ApiError;
+use crate::http::media::{check_picture, check_size, parse_data_uri};
 
 pub(super) fn decode(messages: &Field<'_>, limits: DecodeLimits) -> Result<Vec<DraftTurn>, ApiError> {
     let items = messages.clone().required()?.items()?;
@@ -79,7 +79,8 @@ impl Decoder {
 
     fn picture(&mut self, field: &Field<'_>) -> Result<DraftPart, ApiError> {
         // Some clients send the address itself in place of the object.
-        let url_field = if field.string_or_object()?.is_some() { field.clone() } else { field.get("url").required()? };
+        let url_field =
+            if field.string_or_object()?.is_some() { field.clone() } else { field.get("url").required()? };
         let url = url_field.non_empty_string()?;
         if let Some(detail) = field.get("detail").optional() {
             detail.string()?;

@@ -9,8 +9,8 @@ use super::Events;
 use crate::chat::compose::{Composer, Piece};
 use crate::chat::{Failure, FailureKind, Finish, Request, Usage};
 use crate::dispatch::JobEvent;
-use crate::http::openai::encode::Header;
 use crate::http::ApiError;
+use crate::http::openai::encode::Header;
 use crate::telemetry::RequestLog;
 
 /// What an event came to.

@@ -4,17 +4,17 @@ use std::convert::Infallible;
 use std::fmt::Write as _;
 
 use axum::body::Body;
-use axum::http::{header, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use tokio::time::{sleep_until, timeout_at, Instant};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::{headers, Answer, Events, Manner, Step};
+use super::{Answer, Events, Manner, Step, headers};
 use crate::chat::compose::Piece;
 use crate::config::Beat;
+use crate::http::ApiError;
 use crate::http::context::Streaming;
 use crate::http::openai::encode::Encoder;
-use crate::http::ApiError;
 
 /// Answers with server-sent events. Until the first piece, or until `hold` has passed, nothing is sent, so that an error has
 /// its own status.
