@@ -110,11 +110,7 @@ fn internal(what: &'static str) -> impl Fn(io::Error) -> StartError {
 
 async fn start_guard(demo: Option<&DemoSite>) -> Result<Guard, StartError> {
     let map = |demo: &DemoSite| Mapping { host: DEMO_HOST.into(), port: 80, to: demo.addr() };
-    let options = GuardOptions {
-        mappings: demo.map(map).into_iter().collect(),
-        unmapped: Unmapped::Resolve,
-        ..GuardOptions::default()
-    };
+    let options = GuardOptions { mappings: demo.map(map).into_iter().collect(), unmapped: Unmapped::Resolve };
     Guard::start(options).await.map_err(internal("egress guard"))
 }
 
