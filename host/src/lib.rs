@@ -7,5 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod dispatch;
 pub mod http;
+pub mod lab;
+pub mod plugin;
 pub mod store;
 pub mod telemetry;
