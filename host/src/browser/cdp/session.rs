@@ -8,8 +8,8 @@ use chromiumoxide::Command;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
-use super::queue::{EventQueue, QueueWriter, Ticket, queue};
 use super::CdpError;
+use super::queue::{EventQueue, QueueWriter, Ticket, queue};
 
 /// Where the reply to a command goes.
 #[derive(Debug)]
@@ -64,14 +64,28 @@ impl Session {
     /// # Errors
     /// As [`execute`](Self::execute).
     pub async fn execute_value<C: Command>(&self, command: C, deadline: Duration) -> Result<Value, CdpError> {
+        self.start(command, deadline)?.await
+    }
+
+    /// Writes a command now; the future that is returned waits for the answer. So several commands go out together.
+    ///
+    /// # Errors
+    /// When the socket is gone or too many commands wait; the future's are those of [`execute`](Self::execute).
+    pub fn start<C: Command>(
+        &self,
+        command: C,
+        deadline: Duration,
+    ) -> Result<impl Future<Output = Result<Value, CdpError>> + Send + 'static, CdpError> {
         let method = command.identifier().into_owned();
         let (sender, receiver) = oneshot::channel();
         self.submit(command, ReplyTo::Caller(sender))?;
-        match tokio::time::timeout(deadline, receiver).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(CdpError::Closed),
-            Err(_) => Err(CdpError::Timeout { method, after: deadline }),
-        }
+        Ok(async move {
+            match tokio::time::timeout(deadline, receiver).await {
+                Ok(Ok(result)) => result,
+                Ok(Err(_)) => Err(CdpError::Closed),
+                Err(_) => Err(CdpError::Timeout { method, after: deadline }),
+            }
+        })
     }
 
     /// Writes a command without waiting; its reply arrives in the session's queue, in its place among the events.
