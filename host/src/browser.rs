@@ -2,8 +2,23 @@
 //!
 //! **Invariant:** nothing here knows wasmtime, HTTP dialects or any site.
 
+pub mod cdp;
+mod dom;
 mod error;
 mod event;
+pub mod guard;
+mod instance;
+mod launch;
+mod origin;
+mod page;
+mod selectors;
+mod traffic;
 
 pub use error::PageError;
 pub use event::{Condition, DialogInfo, Ending, EventBody, Filter, PageEvent, ResponseHead};
+pub use instance::{Instance, InstanceOptions, InstanceState};
+pub use launch::{LaunchError, LaunchOptions, MIN_MAJOR, Profile, find};
+pub use origin::Origin;
+pub use page::{Bounds, CLIENT_TOO_SLOW, CloseReason, Page, PageSpec, UploadFile};
+pub use selectors::{Selector, SelectorError, Step, Text};
+pub use traffic::UrlPattern;

@@ -19,3 +19,14 @@ pub enum PageError {
     #[error("{code}: {message}")]
     Other { code: &'static str, message: String },
 }
+
+impl From<super::cdp::CdpError> for PageError {
+    fn from(error: super::cdp::CdpError) -> Self {
+        use super::cdp::CdpError;
+        match error {
+            CdpError::Closed => Self::Closed,
+            CdpError::Timeout { method, .. } => Self::Timeout(method),
+            other => Self::Other { code: "browser", message: other.to_string() },
+        }
+    }
+}

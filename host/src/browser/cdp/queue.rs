@@ -1,0 +1,185 @@
+//! A session's ordered inbox, bounded in bytes.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chromiumoxide::Method;
+use chromiumoxide::types::{EventMessage, MethodId};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use super::CdpError;
+
+/// Marks a command whose reply is to arrive in the session's queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ticket(pub(super) u64);
+
+/// A CDP event, undecoded: Chromium adds enum values and drops fields from one release to the next, so that every reader takes
+/// only what it needs.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Event {
+    pub method: String,
+    /// Empty for the root session.
+    #[serde(rename = "sessionId", default)]
+    pub session: String,
+    #[serde(default)]
+    pub params: Value,
+}
+
+impl Method for Event {
+    fn identifier(&self) -> MethodId {
+        self.method.clone().into()
+    }
+}
+
+impl EventMessage for Event {
+    fn session_id(&self) -> Option<&str> {
+        (!self.session.is_empty()).then_some(self.session.as_str())
+    }
+}
+
+/// What a queue delivers.
+#[derive(Debug)]
+pub enum Incoming {
+    Event(Event),
+    /// The reply to [`Session::send`](super::Session::send), in its place among the events.
+    Reply {
+        ticket: Ticket,
+        session: String,
+        result: Result<Value, CdpError>,
+    },
+    /// More came than the queue may hold. Everything since is lost: whoever reads this queue must give up its page.
+    Overflow,
+}
+
+impl Incoming {
+    fn size(&self) -> usize {
+        match self {
+            Self::Event(event) => event.method.len() + weight(&event.params),
+            Self::Reply { result: Ok(value), .. } => weight(value),
+            Self::Reply { .. } | Self::Overflow => 0,
+        }
+    }
+}
+
+/// About how many bytes a value holds: exact would cost a second serialization of every event.
+fn weight(value: &Value) -> usize {
+    16 + match value {
+        Value::String(s) => s.len(),
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Object(fields) => fields.iter().map(|(k, v)| k.len() + weight(v)).sum(),
+        _ => 0,
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    items: VecDeque<(Incoming, usize)>,
+    bytes: usize,
+    overflowed: bool,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    arrived: Notify,
+    max_bytes: usize,
+}
+
+/// The socket task's end of a queue.
+#[derive(Debug, Clone)]
+pub(super) struct QueueWriter(Arc<Shared>);
+
+/// The reading end of a queue.
+#[derive(Debug)]
+pub struct EventQueue(Arc<Shared>);
+
+pub(super) fn queue(max_bytes: usize) -> (QueueWriter, EventQueue) {
+    let shared = Arc::new(Shared { state: Mutex::default(), arrived: Notify::new(), max_bytes });
+    (QueueWriter(Arc::clone(&shared)), EventQueue(shared))
+}
+
+impl QueueWriter {
+    /// Adds an item. Never waits.
+    pub(super) fn push(&self, item: Incoming) {
+        let size = item.size();
+        {
+            let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.overflowed {
+                return;
+            }
+            if state.bytes + size > self.0.max_bytes {
+                state.overflowed = true;
+                state.items.push_back((Incoming::Overflow, 0));
+            } else {
+                state.bytes += size;
+                state.items.push_back((item, size));
+            }
+        }
+        self.0.arrived.notify_one();
+    }
+
+    pub(super) fn close(&self) {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.0.arrived.notify_one();
+    }
+
+    pub(super) fn same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl EventQueue {
+    /// The next item; none when the socket is gone and everything before that was read. Safe to cancel.
+    pub async fn recv(&mut self) -> Option<Incoming> {
+        loop {
+            {
+                let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some((item, size)) = state.items.pop_front() {
+                    state.bytes -= size;
+                    return Some(item);
+                }
+                if state.closed {
+                    return None;
+                }
+            }
+            self.0.arrived.notified().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(n: usize) -> Incoming {
+        Incoming::Event(Event { method: "M".into(), session: String::new(), params: Value::String("x".repeat(n)) })
+    }
+
+    #[tokio::test]
+    async fn keeps_order_and_tells_the_end() {
+        let (writer, mut reader) = queue(1000);
+        writer.push(event(1));
+        writer.push(event(2));
+        writer.close();
+        for n in 1..=2 {
+            let Some(Incoming::Event(e)) = reader.recv().await else { panic!("an event") };
+            assert_eq!(e.params.as_str().map(str::len), Some(n));
+        }
+        assert!(reader.recv().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn overflow_is_told_once_in_its_place() {
+        let (writer, mut reader) = queue(100);
+        writer.push(event(50));
+        writer.push(event(50));
+        writer.push(event(1));
+        writer.close();
+        assert!(matches!(reader.recv().await, Some(Incoming::Event(_))));
+        assert!(matches!(reader.recv().await, Some(Incoming::Overflow)));
+        assert!(reader.recv().await.is_none());
+    }
+}

@@ -1,0 +1,157 @@
+//! Starts a Chromium, watches it, and starts it again when it dies.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::InstanceState;
+use super::live::Live;
+use super::targets::Targets;
+use crate::browser::cdp;
+use crate::browser::launch::{LaunchError, LaunchOptions, Process, ProfileDir};
+
+const CONNECT_DEADLINE: Duration = Duration::from_secs(15);
+/// A browser that closes gracefully takes well under a second, and longer on a slow disk.
+const CLOSE_GRACE: Duration = Duration::from_secs(8);
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// A browser that ran for so long was well: the next wait begins small again.
+const WELL_AFTER: Duration = Duration::from_secs(60);
+/// After so many starts in a row that failed, the state says so. It is still tried.
+const FAILED_AFTER: u32 = 5;
+
+/// Why a browser is no longer served.
+enum Ended {
+    /// As asked: closed gracefully already.
+    Stopped,
+    Died(String),
+}
+
+pub(super) struct Supervisor {
+    pub(super) name: String,
+    pub(super) profile: ProfileDir,
+    pub(super) launch: LaunchOptions,
+    pub(super) state: watch::Sender<InstanceState>,
+    pub(super) live: watch::Sender<Option<Arc<Live>>>,
+    pub(super) stop: CancellationToken,
+    pub(super) kill: CancellationToken,
+}
+
+impl Supervisor {
+    pub(super) async fn run(self) {
+        let mut attempt = 0;
+        while !self.stop.is_cancelled() && !self.kill.is_cancelled() {
+            let started = Instant::now();
+            let (reason, person) = match self.start().await {
+                None => break,
+                Some(Ok((process, live, targets))) => match self.serve(process, live, targets).await {
+                    Ended::Stopped => break,
+                    Ended::Died(reason) => (reason, false),
+                },
+                Some(Err(error)) => (error.to_string(), error.needs_a_person()),
+            };
+            attempt = if started.elapsed() > WELL_AFTER { 1 } else { attempt + 1 };
+            if !self.wait(attempt, reason, person).await {
+                break;
+            }
+        }
+        // The folder of a throwaway profile goes before the state says that all is over.
+        let Self { profile, state, .. } = self;
+        drop(profile);
+        state.send_replace(InstanceState::Stopped);
+    }
+
+    /// None when it was stopped meanwhile.
+    async fn start(&self) -> Option<Result<(Process, Arc<Live>, Targets), LaunchError>> {
+        tokio::select! {
+            () = self.stop.cancelled() => None,
+            () = self.kill.cancelled() => None,
+            result = self.try_start() => Some(result),
+        }
+    }
+
+    async fn try_start(&self) -> Result<(Process, Arc<Live>, Targets), LaunchError> {
+        let process = Process::start(&self.launch, self.profile.path()).await?;
+        let failed = |error: cdp::CdpError| LaunchError::Connect(error.to_string());
+        let socket = cdp::connect(&process.ws_url, CONNECT_DEADLINE).await.map_err(failed)?;
+        let (live, targets) = Live::prepare(socket).await.map_err(failed)?;
+        process.check_version(&live.version)?;
+        Ok((process, live, targets))
+    }
+
+    /// Until the browser dies or is stopped; it is gone and reaped at the return.
+    async fn serve(&self, mut process: Process, live: Arc<Live>, targets: Targets) -> Ended {
+        let version = live.version.clone();
+        tracing::info!(instance = self.name, version, pid = process.pid(), "the browser is ready");
+        let mut targets = AbortOnDropHandle::new(tokio::spawn(targets.run()));
+        self.live.send_replace(Some(Arc::clone(&live)));
+        self.state.send_replace(InstanceState::Ready { version, pid: process.pid() });
+        let ended = tokio::select! {
+            () = self.stop.cancelled() => Ended::Stopped,
+            () = self.kill.cancelled() => Ended::Died("dropped".into()),
+            status = process.exited() => Ended::Died(format!("the browser ended: {status}")),
+            _ = &mut targets => Ended::Died("the connection to the browser broke".into()),
+            () = live.hang() => Ended::Died("the browser does not answer".into()),
+        };
+        self.live.send_replace(None);
+        match &ended {
+            Ended::Stopped => {
+                live.close().await;
+                process.end(CLOSE_GRACE).await;
+            }
+            Ended::Died(reason) => {
+                let stderr = process.stderr_tail();
+                tracing::warn!(instance = self.name, reason, stderr, "the browser is gone");
+                process.end(Duration::ZERO).await;
+            }
+        }
+        ended
+    }
+
+    /// Waits before the next start. False when it was stopped meanwhile.
+    async fn wait(&self, attempt: u32, reason: String, person: bool) -> bool {
+        tracing::warn!(instance = self.name, attempt, reason, "the browser is started again");
+        let failed = person || attempt >= FAILED_AFTER;
+        self.state.send_replace(if failed {
+            InstanceState::Failed(reason)
+        } else {
+            InstanceState::Restarting { attempt, reason }
+        });
+        let wait = if person { LONGEST_WAIT } else { backoff(attempt, jitter()) };
+        tokio::select! {
+            () = self.stop.cancelled() => false,
+            () = self.kill.cancelled() => false,
+            () = tokio::time::sleep(wait) => true,
+        }
+    }
+}
+
+/// Doubles with each attempt, up to half a minute, three quarters to five quarters of it by `jitter` (0 to 255), so that
+/// several browsers that died together do not start together.
+fn backoff(attempt: u32, jitter: u8) -> Duration {
+    let doubled = FIRST_WAIT.saturating_mul(2u32.saturating_pow(attempt.saturating_sub(1).min(16)));
+    doubled.min(LONGEST_WAIT).mul_f64(0.75 + 0.5 * f64::from(jitter) / 255.0)
+}
+
+fn jitter() -> u8 {
+    let mut byte = [128];
+    // Without randomness the middle will do.
+    getrandom::fill(&mut byte).ok();
+    byte[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_longer_each_time_up_to_a_bound() {
+        assert_eq!(backoff(1, 0), Duration::from_millis(375));
+        assert_eq!(backoff(1, 255), Duration::from_millis(625));
+        assert!(backoff(3, 128) > backoff(2, 128));
+        assert!(backoff(4_000_000, 255) <= LONGEST_WAIT.mul_f64(1.25));
+    }
+}

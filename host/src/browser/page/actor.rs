@@ -1,0 +1,238 @@
+//! The task that reads everything a page tells, in order.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use chromiumoxide::cdp::browser_protocol::fetch::{ContinueRequestParams, FailRequestParams};
+use chromiumoxide::cdp::browser_protocol::network::ErrorReason;
+use chromiumoxide::cdp::browser_protocol::page::{HandleJavaScriptDialogParams, NavigateParams};
+use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
+
+use super::fence::{Fence, Frame, Paused, Place, Verdict, origin_of};
+use super::{CloseReason, Shared, setup};
+use crate::browser::cdp::{CdpError, Event, EventQueue, Incoming, Session};
+use crate::browser::event::{DialogInfo, EventBody, PageEvent};
+
+pub(super) struct Actor {
+    shared: Arc<Shared>,
+    queue: EventQueue,
+    fence: Fence,
+    /// Paused document requests that wait until no input is in flight, with their session.
+    held: VecDeque<(Session, Paused)>,
+    /// What attached below the page: session to kind.
+    children: HashMap<String, String>,
+}
+
+/// An event of the fence that could not be read.
+struct Unreadable(String);
+
+impl Actor {
+    pub(super) fn new(shared: Arc<Shared>, queue: EventQueue) -> Self {
+        let fence = Fence::new(&shared.target, &shared.spec);
+        Self { shared, queue, fence, held: VecDeque::new(), children: HashMap::new() }
+    }
+
+    /// Until the tab is gone or closed.
+    pub(super) async fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        loop {
+            tokio::select! {
+                biased;
+                () = shared.cancel.cancelled() => return,
+                () = shared.gate.free.notified() => self.release(),
+                incoming = self.queue.recv() => match incoming {
+                    Some(Incoming::Event(event)) => {
+                        if let Err(Unreadable(why)) = self.event(&event) {
+                            shared.close(CloseReason::Fence(why));
+                        }
+                    }
+                    Some(Incoming::Reply { ticket, result, .. }) => {
+                        shared.capture.on_reply(&shared.session, ticket, &result);
+                    }
+                    Some(Incoming::Overflow) => shared.close(CloseReason::Overflow),
+                    None => shared.close(CloseReason::Gone),
+                },
+            }
+        }
+    }
+
+    fn event(&mut self, event: &Event) -> Result<(), Unreadable> {
+        let own = event.session == self.shared.session.id();
+        self.shared.capture.on_event(&self.shared.session, event);
+        match event.method.as_str() {
+            "Fetch.requestPaused" => self.paused(event)?,
+            "Page.frameNavigated" if own => self.frame_navigated(event)?,
+            "Page.navigatedWithinDocument" if own => self.moved_within(event),
+            "Page.lifecycleEvent" if own => self.lifecycle(event),
+            "Page.javascriptDialogOpening" => self.dialog(event),
+            "Inspector.targetCrashed" if own => self.shared.close(CloseReason::Crashed),
+            "Target.attachedToTarget" => self.attached(event),
+            "Target.detachedFromTarget" => {
+                if let Some(child) = text(&event.params, "sessionId") {
+                    self.children.remove(child);
+                    self.shared.worlds.gone(child);
+                }
+            }
+            "Network.loadingFailed" if own => {
+                if let Some(loader) = text(&event.params, "requestId") {
+                    self.shared.gate.settle(loader);
+                }
+            }
+            method if method.starts_with("Runtime.executionContext") => {
+                self.shared.worlds.on_event(event, &self.shared.target);
+                self.shared.rearm_watches();
+            }
+            "Runtime.bindingCalled" => self.shared.on_binding(event),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Sets up a frame or a worker that attached, and lets it run.
+    fn attached(&mut self, event: &Event) {
+        let kind = event.params.get("targetInfo").and_then(|info| text(info, "type")).unwrap_or_default();
+        let Some(id) = text(&event.params, "sessionId") else { return };
+        self.children.insert(id.to_owned(), kind.to_owned());
+        if let Err(error) = setup::child(&self.shared.session.child(id), kind) {
+            self.lost(&error);
+        }
+    }
+
+    fn paused(&mut self, event: &Event) -> Result<(), Unreadable> {
+        let paused = Paused::deserialize(&event.params).map_err(|e| Unreadable(e.to_string()))?;
+        let session = self.shared.session.child(&event.session);
+        let driven = self.shared.driving.load(Ordering::Acquire) > 0;
+        match self.fence.decide(&paused, driven) {
+            Verdict::Continue => self.admit(session, paused),
+            Verdict::Refuse(origin) => self.refuse(&session, &paused, origin),
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, session: &Session, paused: &Paused, origin: String) {
+        tracing::info!(target: "fence", origin, "a navigation outside was stopped");
+        // "Aborted" leaves the document that is shown in its place; other reasons would show an error page.
+        let fail = FailRequestParams::new(paused.request_id.clone(), ErrorReason::Aborted);
+        self.send(session.tell(fail));
+        self.shared.document.send_modify(|document| {
+            document.refusals += 1;
+            document.refused = origin;
+        });
+    }
+
+    /// Lets a document request or its answer go on, unless an input is in flight.
+    fn admit(&mut self, session: Session, paused: Paused) {
+        let main = paused.frame_id == self.shared.target;
+        let open = match paused.commits() {
+            Some(loader) if main => self.shared.gate.let_through(loader),
+            _ => !self.shared.gate.is_shut(),
+        };
+        if open {
+            self.send(session.tell(ContinueRequestParams::new(paused.request_id)));
+        } else {
+            self.held.push_back((session, paused));
+        }
+    }
+
+    /// No input is in flight any more.
+    fn release(&mut self) {
+        for (session, paused) in std::mem::take(&mut self.held) {
+            self.admit(session, paused);
+        }
+    }
+
+    fn frame_navigated(&mut self, event: &Event) -> Result<(), Unreadable> {
+        let frame = event.params.get("frame").ok_or_else(|| Unreadable("no frame".into()))?;
+        let frame = Frame::deserialize(frame).map_err(|e| Unreadable(e.to_string()))?;
+        if frame.parent_id.is_some() || frame.id != self.shared.target {
+            return Ok(());
+        }
+        self.shared.gate.settle(&frame.loader_id);
+        let inside = self.fence.shown(&frame);
+        let place = self.fence.place();
+        self.shared.document.send_modify(|document| {
+            document.commits += 1;
+            document.place = place;
+            document.ready = false;
+            document.loaded = false;
+            document.url = frame.full_url();
+            document.unreachable.clone_from(&frame.unreachable_url);
+            if !inside {
+                document.refusals += 1;
+                document.refused = Url::parse(&frame.url).map_or_else(|_| String::new(), |url| origin_of(&url));
+            }
+            document.loader = frame.loader_id;
+        });
+        if !inside {
+            tracing::warn!(target: "fence", "a page went outside and is led away");
+            self.send(self.shared.session.tell(NavigateParams::new("about:blank")));
+        }
+        self.tell_navigated();
+        Ok(())
+    }
+
+    fn moved_within(&mut self, event: &Event) {
+        let main = text(&event.params, "frameId") == Some(self.shared.target.as_str());
+        if let (true, Some(url)) = (main, text(&event.params, "url")) {
+            self.shared.document.send_modify(|document| {
+                document.moves += 1;
+                url.clone_into(&mut document.url);
+            });
+            self.tell_navigated();
+        }
+    }
+
+    fn tell_navigated(&self) {
+        if self.fence.place() != Place::Blank {
+            let url = self.shared.shown_url();
+            self.shared.inbox.push(PageEvent { source: 0, stream: 0, body: EventBody::Navigated(url.clone()) });
+            self.shared.watch_url(&url);
+        }
+    }
+
+    fn lifecycle(&mut self, event: &Event) {
+        let (loader, name) = (text(&event.params, "loaderId"), text(&event.params, "name"));
+        self.shared.document.send_if_modified(|document| {
+            if loader != Some(document.loader.as_str()) {
+                return false;
+            }
+            match name {
+                Some("DOMContentLoaded") => document.ready = true,
+                Some("load") => document.loaded = true,
+                _ => return false,
+            }
+            true
+        });
+    }
+
+    /// Answers a dialog at once: a page that waits for one answers nothing else.
+    fn dialog(&mut self, event: &Event) {
+        let kind = text(&event.params, "type").unwrap_or("alert");
+        let answer = HandleJavaScriptDialogParams::new(kind == "beforeunload");
+        self.send(self.shared.session.child(&event.session).tell(answer));
+        let message = text(&event.params, "message").unwrap_or_default().to_owned();
+        let body = EventBody::Dialog(DialogInfo { kind: kind.to_owned(), message });
+        self.shared.inbox.push(PageEvent { source: 0, stream: 0, body });
+    }
+
+    fn send(&self, sent: Result<(), CdpError>) {
+        if let Err(error) = sent {
+            self.lost(&error);
+        }
+    }
+
+    /// A command of the fence could not be written: the page cannot be kept in.
+    fn lost(&self, error: &CdpError) {
+        self.shared.close(match error {
+            CdpError::Closed => CloseReason::Gone,
+            other => CloseReason::Fence(other.to_string()),
+        });
+    }
+}
+
+fn text<'a>(params: &'a Value, field: &str) -> Option<&'a str> {
+    params.get(field).and_then(Value::as_str)
+}

@@ -1,0 +1,160 @@
+//! Where a page may go, in a real Chromium, with pages that try to leave.
+
+mod browser_support;
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use browser_support::*;
+use webai2api::browser::{Page, PageError};
+
+const SECRET: &str = "?secret=1";
+
+/// Ways to leave that a page takes by itself, by their path; `TO` stands for the address outside.
+const LEAVES: [(&str, &str); 9] = [
+    ("/assign", "<script>location.href = 'TO'</script>"),
+    ("/meta", "<meta http-equiv=refresh content='0;url=TO'>"),
+    ("/form", "<form method=post action='TO'><input name=a></form><script>document.forms[0].submit()</script>"),
+    ("/link", "<a href='TO'>go</a><script>document.querySelector('a').click()</script>"),
+    ("/blank", "<script>location.href = 'about:blank'</script>"),
+    (
+        "/blob",
+        "<script>location.href = URL.createObjectURL(new Blob(['<title>a page</title>'], {type: 'text/html'}))</script>",
+    ),
+    ("/frame", "<iframe srcdoc='<script>top.location.href = \"TO\"</script>'></iframe>"),
+    ("/later", "<script>addEventListener('load', () => setTimeout(() => location.replace('TO')))</script>"),
+    ("/popup", "<script>window.open('TO'); window.open('about:blank').document.write('<img src=TO>')</script>"),
+];
+
+fn pages(asked: &str) -> Response {
+    let evil = format!("{EVIL}/landed{SECRET}");
+    let Some(path) = asked.strip_prefix("chat.demo.localhost") else {
+        return match asked {
+            "accounts.demo.localhost/in" => html("<title>sign in</title>"),
+            _ => html("outside"),
+        };
+    };
+    if let Some((_, body)) = LEAVES.iter().find(|(name, _)| *name == path) {
+        return html(&body.replace("TO", &evil));
+    }
+    match path {
+        "/redirect" => redirect(&evil),
+        "/redirect-twice" => redirect("/redirect"),
+        "/in" => redirect(&format!("{ACCOUNTS}/in")),
+        "/refresh" => ([(header::REFRESH, format!("0;url={evil}"))], html("")).into_response(),
+        "/signal" => html("still here"),
+        _ => html("hello"),
+    }
+}
+
+async fn at(page: &Page, path: &str) -> Result<(), PageError> {
+    page.goto(&format!("{CHAT}{path}"), Some(PATIENCE)).await
+}
+
+#[tokio::test]
+async fn redirects_outside_are_never_followed() {
+    let site = Site::start(pages).await;
+    let instance = instance(&site).await;
+    let page = page(&instance).await;
+    for path in ["/redirect", "/redirect-twice"] {
+        assert_eq!(at(&page, path).await, Err(PageError::OriginDenied(EVIL.into())), "{path}");
+        assert_eq!(page.url().await.unwrap(), format!("{CHAT}/"), "it stays where it was");
+    }
+    for url in [
+        format!("{EVIL}/"),
+        format!("{ACCOUNTS}/in"),
+        "about:blank".into(),
+        "javascript:alert(1)".into(),
+        "file:///etc/passwd".into(),
+        "x".into(),
+    ] {
+        let denied = page.goto(&url, Some(PATIENCE)).await;
+        assert!(matches!(denied, Err(PageError::OriginDenied(_))), "{url}: {denied:?}");
+    }
+    assert_eq!(site.hits("evil."), 0);
+    assert_eq!(site.hits("accounts."), 0);
+    instance.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_page_does_by_itself_does_not_lead_outside() {
+    let site = Site::start(pages).await;
+    let instance = instance(&site).await;
+    let page = page(&instance).await;
+    for (path, _) in LEAVES.iter().chain([&("/refresh", "")]) {
+        // Whether the page is led away while or after it loads is a race that the fence does not care for.
+        let opened = at(&page, path).await;
+        assert!(
+            matches!(opened, Ok(()) | Err(PageError::OriginDenied(_) | PageError::Other { .. })),
+            "{path}: {opened:?}"
+        );
+        eventually(path, async || {
+            let url = page.url().await.unwrap();
+            match *path {
+                // The fence leads the page away from what no request announced.
+                "/blank" | "/blob" => url == "about:blank",
+                _ => url == format!("{CHAT}{path}"),
+            }
+        })
+        .await;
+        if matches!(*path, "/blank" | "/blob") {
+            assert!(matches!(page.title().await, Err(PageError::OriginDenied(_))), "{path}");
+        }
+        page.back_to_entry(Some(PATIENCE)).await.unwrap();
+        assert_eq!(page.title().await.unwrap(), "a page", "{path}: it is of use again");
+    }
+    assert_eq!(site.hits("evil."), 0, "no request left");
+    instance.stop().await;
+}
+
+#[tokio::test]
+async fn sign_in_pages_are_reached_from_the_entry_only_and_tell_nothing() {
+    let site = Site::start(pages).await;
+    let instance = instance(&site).await;
+    let mut spec = spec();
+    spec.entry = format!("{CHAT}/in").parse().unwrap();
+    let page = instance.open_page(spec).await.unwrap();
+    for path in ["/in?secret", "/in#secret"] {
+        assert!(at(&page, path).await.is_err() || page.url().await.unwrap() == format!("{CHAT}{path}"));
+    }
+    page.back_to_entry(Some(PATIENCE)).await.unwrap();
+    assert_eq!(page.url().await.unwrap(), format!("{ACCOUNTS}/"), "the origin alone");
+    assert_eq!(page.title().await, Err(PageError::OriginDenied(ACCOUNTS.into())));
+    assert!(matches!(page.reload(Some(PATIENCE)).await, Err(PageError::OriginDenied(_))));
+    at(&page, "/signal").await.unwrap();
+    assert_eq!(page.title().await.unwrap(), "a page");
+    instance.stop().await;
+}
+
+#[tokio::test]
+async fn history_does_not_lead_back_to_a_sign_in_page() {
+    let site = Site::start(|asked| match asked {
+        "chat.demo.localhost/" => redirect(&format!("{ACCOUNTS}/in")),
+        "chat.demo.localhost/back" => html("<script>onload = () => history.back()</script>"),
+        _ => html("x"),
+    })
+    .await;
+    let instance = instance(&site).await;
+    let page = page(&instance).await;
+    assert_eq!(page.url().await.unwrap(), format!("{ACCOUNTS}/"));
+    let visits = site.hits("accounts.");
+    page.goto(&format!("{CHAT}/back"), Some(PATIENCE)).await.unwrap();
+    page.goto(&format!("{CHAT}/other"), Some(PATIENCE)).await.unwrap();
+    assert_eq!(page.url().await.unwrap(), format!("{CHAT}/other"));
+    assert_eq!(site.hits("accounts."), visits);
+    instance.stop().await;
+}
+
+#[tokio::test]
+async fn frames_outside_load_and_hurt_nobody() {
+    let site = Site::start(|asked| match asked {
+        "chat.demo.localhost/" => html(&format!("<iframe src='{EVIL}/frame'></iframe>")),
+        "evil.demo.localhost/frame" => html("<script>top.postMessage('x', '*')</script><title>evil</title>"),
+        _ => missing(),
+    })
+    .await;
+    let instance = instance(&site).await;
+    let page = page(&instance).await;
+    assert_eq!(site.hits("evil.demo.localhost/frame"), 1);
+    assert_eq!(page.title().await.unwrap(), "a page");
+    instance.stop().await;
+}

@@ -1,0 +1,161 @@
+//! What the tests with a real Chromium share: sites of their own, and instances that see nothing else.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{Html, IntoResponse, Response};
+use tokio_util::task::AbortOnDropHandle;
+use url::Url;
+use webai2api::browser::{
+    Instance, InstanceOptions, InstanceState, LaunchOptions, Origin, Page, PageError, PageSpec, Profile,
+};
+
+/// Long, because the machine may be busy. Nothing waits for it when all is well.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where the pages under test live.
+pub const CHAT: &str = "http://chat.demo.localhost";
+/// Their sign-in pages.
+pub const ACCOUNTS: &str = "http://accounts.demo.localhost";
+/// Where they must never go.
+pub const EVIL: &str = "http://evil.demo.localhost";
+
+type Pages = Arc<dyn Fn(&str) -> Response + Send + Sync>;
+
+/// A server for every host name.
+pub struct Site {
+    pub addr: SocketAddr,
+    hits: Arc<Mutex<Vec<String>>>,
+    _server: AbortOnDropHandle<()>,
+}
+
+impl Site {
+    /// `pages` gets `host/path?query`.
+    pub async fn start(pages: impl Fn(&str) -> Response + Send + Sync + 'static) -> Self {
+        let hits = Arc::<Mutex<Vec<String>>>::default();
+        let state = (Arc::new(pages) as Pages, Arc::clone(&hits));
+        let app = Router::new().fallback(answer).with_state(state);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { addr, hits, _server: AbortOnDropHandle::new(server) }
+    }
+
+    /// How many requests came for addresses that begin so (`host/path`).
+    pub fn hits(&self, begin: &str) -> usize {
+        self.hits.lock().unwrap().iter().filter(|hit| hit.starts_with(begin)).count()
+    }
+}
+
+async fn answer(
+    State((pages, hits)): State<(Pages, Arc<Mutex<Vec<String>>>)>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+    let asked = format!("{host}{}", uri.path_and_query().map_or("/", |p| p.as_str()));
+    hits.lock().unwrap().push(asked.clone());
+    pages(&asked)
+}
+
+pub fn html(body: &str) -> Response {
+    Html(format!("<!doctype html><title>a page</title><link rel=icon href=data:,>{body}")).into_response()
+}
+
+pub fn redirect(to: &str) -> Response {
+    (StatusCode::FOUND, [(header::LOCATION, to)]).into_response()
+}
+
+pub fn missing() -> Response {
+    StatusCode::NOT_FOUND.into_response()
+}
+
+/// Options for a Chromium that reaches nothing but `site`.
+pub fn options(name: &str, profile: Profile, site: Option<SocketAddr>) -> InstanceOptions {
+    let mut launch = LaunchOptions::new("127.0.0.1:1".parse().unwrap());
+    let target = site.unwrap_or(launch.guard);
+    launch.extra_args = vec!["--no-proxy-server".into(), format!("--host-resolver-rules=MAP * {target}")];
+    launch.start_timeout = PATIENCE;
+    InstanceOptions { name: name.into(), profile, launch }
+}
+
+/// An instance that is ready.
+pub async fn instance(site: &Site) -> Instance {
+    let instance = Instance::spawn(options("test", Profile::Throwaway, Some(site.addr)));
+    ready(&instance).await;
+    instance
+}
+
+pub async fn until(instance: &Instance, wanted: impl Fn(&InstanceState) -> bool) -> InstanceState {
+    let mut state = instance.state();
+    let mut seen = Vec::new();
+    let wait = async {
+        loop {
+            let now = state.borrow_and_update().clone();
+            if wanted(&now) {
+                return now;
+            }
+            seen.push(now);
+            state.changed().await.unwrap();
+        }
+    };
+    match tokio::time::timeout(PATIENCE, wait).await {
+        Ok(state) => state,
+        Err(_) => panic!("the state wanted did not come; seen {seen:?}"),
+    }
+}
+
+/// Waits until it is ready; its version and process.
+pub async fn ready(instance: &Instance) -> (String, u32) {
+    match until(instance, |state| matches!(state, InstanceState::Ready { .. })).await {
+        InstanceState::Ready { version, pid } => (version, pid.unwrap()),
+        state => panic!("{state:?}"),
+    }
+}
+
+pub fn spec() -> PageSpec {
+    PageSpec {
+        entry: Url::parse(&format!("{CHAT}/")).unwrap(),
+        page: vec![Origin::for_tests(CHAT)],
+        pass: vec![Origin::for_tests(ACCOUNTS)],
+        listen: Vec::new(),
+        stop_button: None,
+        throwaway: true,
+    }
+}
+
+/// A page at its entry.
+pub async fn page(instance: &Instance) -> Page {
+    let page = instance.open_page(spec()).await.unwrap();
+    page.back_to_entry(Some(PATIENCE)).await.unwrap();
+    page
+}
+
+/// Asks again and again, at short intervals, until it is so.
+pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let asked = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, asked).await.is_ok(), "not so in {PATIENCE:?}: {what}");
+}
+
+pub fn is_code(result: &Result<(), PageError>, wanted: &str) -> bool {
+    matches!(result, Err(PageError::Other { code, .. }) if *code == wanted)
+}
+
+/// Whether a process is there and no zombie.
+pub fn is_alive(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+pub fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
