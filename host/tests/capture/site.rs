@@ -114,7 +114,8 @@ impl Site {
                 whole(&mut stream, status, "text/plain", text.as_bytes()).await
             }
             "/api/redirect" => {
-                let head = format!("HTTP/1.1 307 x\r\nlocation: {}\r\n{COMMON}content-length: 0\r\n\r\n", hit.query["to"]);
+                let head =
+                    format!("HTTP/1.1 307 x\r\nlocation: {}\r\n{COMMON}content-length: 0\r\n\r\n", hit.query["to"]);
                 stream.write_all(head.as_bytes()).await
             }
             "/api/ws" => web_socket(stream, &hit).await,
@@ -165,7 +166,8 @@ fn parse(head: &str) -> Hit {
 
 async fn whole(stream: &mut TcpStream, status: u16, content_type: &str, body: &[u8]) -> std::io::Result<()> {
     let length = body.len();
-    let head = format!("HTTP/1.1 {status} x\r\n{COMMON}content-type: {content_type}\r\ncontent-length: {length}\r\n\r\n");
+    let head =
+        format!("HTTP/1.1 {status} x\r\n{COMMON}content-type: {content_type}\r\ncontent-length: {length}\r\n\r\n");
     stream.write_all(&[head.as_bytes(), body].concat()).await
 }
 
@@ -216,7 +218,8 @@ async fn sse(stream: &mut TcpStream, hit: &Hit) -> std::io::Result<()> {
 }
 
 async fn dribble(stream: &mut TcpStream) -> std::io::Result<()> {
-    let head = format!("HTTP/1.1 200 OK\r\n{COMMON}content-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n");
+    let head =
+        format!("HTTP/1.1 200 OK\r\n{COMMON}content-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n");
     stream.write_all(head.as_bytes()).await?;
     for byte in DRIBBLE.bytes() {
         chunk(stream, &[byte]).await?;

@@ -97,12 +97,7 @@ impl Capture {
     }
 
     /// Takes a reply of the page's queue. Says whether it was one to a question of this capture.
-    pub(super) fn on_reply(
-        &self,
-        session: &Session,
-        ticket: Ticket,
-        result: &Result<Value, CdpError>,
-    ) -> bool {
+    pub(super) fn on_reply(&self, session: &Session, ticket: Ticket, result: &Result<Value, CdpError>) -> bool {
         let mut state = self.lock();
         let Some(token) = state.tickets.remove(&ticket) else { return false };
         let effects = state.traffic.on_reply(token, result.as_ref());
