@@ -155,15 +155,17 @@ impl Shared {
             timeout_at(until.min(Instant::now() + LATE_PARTS), document.wait_for(|d| d.moves > before.moves)).await.ok();
             return Ok(());
         }
-        self.shown(&before, until).await
+        self.shown(&before, until, is_reload).await
     }
 
-    /// Waits for a document newer than `before`, and for its parts.
-    async fn shown(&self, before: &Document, until: Instant) -> Result<(), PageError> {
+    /// Waits for a document newer than `before`, and for its parts. `may_be_refused`: Chromium has not yet said that there will
+    /// be one. After it has, a refusal is of something that the new document tried by itself.
+    async fn shown(&self, before: &Document, until: Instant, may_be_refused: bool) -> Result<(), PageError> {
         let mut document = self.document.subscribe();
+        let refused = |d: &Document| may_be_refused && d.commits == before.commits && d.refusals > before.refusals;
         let over = |d: &Document| {
-            let refused = d.refusals > before.refusals;
-            refused || (d.commits > before.commits && (d.ready || d.unreachable.is_some() || d.place == Place::Fenced))
+            refused(d)
+                || (d.commits > before.commits && (d.ready || d.unreachable.is_some() || d.place == Place::Fenced))
         };
         let shown = tokio::select! {
             biased;
@@ -174,7 +176,7 @@ impl Shared {
                 Err(_) => return Err(self.give_up().await),
             },
         };
-        if shown.refusals > before.refusals || shown.place == Place::Fenced {
+        if refused(&shown) || shown.place == Place::Fenced {
             return Err(PageError::OriginDenied(shown.refused));
         }
         if shown.unreachable.is_some() {
