@@ -39,7 +39,11 @@ pub enum Health {
 #[derive(Debug)]
 pub enum JobEvent {
     /// It has a page. May come again when the job is dispatched anew before it was submitted.
-    Started { adapter: String, instance: String, queued: Duration },
+    Started {
+        adapter: String,
+        instance: String,
+        queued: Duration,
+    },
     /// From here on nothing may invite the client to retry.
     Submitted,
     Delta(Delta),

@@ -38,24 +38,35 @@ impl fmt::Display for Stage {
 pub enum FailureKind {
     LoginRequired,
     ChallengeRequired,
-    RateLimited { retry_after: Option<Duration> },
-    QuotaExhausted { retry_after: Option<Duration> },
+    RateLimited {
+        retry_after: Option<Duration>,
+    },
+    QuotaExhausted {
+        retry_after: Option<Duration>,
+    },
     ContentBlocked,
     /// No adapter offers this model.
     ModelNotFound,
     /// Known, but not to be had now.
     ModelUnavailable,
     InvalidRequest,
-    SiteChanged { step: String, selector: String },
+    SiteChanged {
+        step: String,
+        selector: String,
+    },
     Timeout(Stage),
     /// The site reported an error of its own.
     Upstream,
     /// Another failure that an adapter named by a code of its own.
     Other(String),
     /// The queue is full, or no account is free.
-    ServerBusy { retry_after: Duration },
+    ServerBusy {
+        retry_after: Duration,
+    },
     /// The browser is not up yet, or is being restarted.
-    Starting { retry_after: Duration },
+    Starting {
+        retry_after: Duration,
+    },
     /// The adapter is out of use until the operator or a new version lifts it.
     Quarantined,
     /// The browser or the tab died.

@@ -18,7 +18,10 @@ pub enum Delta {
     /// What the site says it is doing: a sign of life.
     Progress(String),
     /// A whole picture or file.
-    Media { mime_type: String, bytes: Bytes },
+    Media {
+        mime_type: String,
+        bytes: Bytes,
+    },
     /// Everything before this is taken back: the site rewrites its answer.
     Restart,
 }

@@ -44,7 +44,11 @@ impl EventMessage for Event {
 pub enum Incoming {
     Event(Event),
     /// The reply to [`Session::send`](super::Session::send), in its place among the events.
-    Reply { ticket: Ticket, session: String, result: Result<Value, CdpError> },
+    Reply {
+        ticket: Ticket,
+        session: String,
+        result: Result<Value, CdpError>,
+    },
     /// More came than the queue may hold. Everything since is lost: whoever reads this queue must give up its page.
     Overflow,
 }
@@ -151,11 +155,7 @@ mod tests {
     use super::*;
 
     fn event(n: usize) -> Incoming {
-        Incoming::Event(Event {
-            method: "M".into(),
-            session: String::new(),
-            params: Value::String("x".repeat(n)),
-        })
+        Incoming::Event(Event { method: "M".into(), session: String::new(), params: Value::String("x".repeat(n)) })
     }
 
     #[tokio::test]

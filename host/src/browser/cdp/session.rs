@@ -8,8 +8,8 @@ use chromiumoxide::Command;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
-use super::queue::{EventQueue, QueueWriter, Ticket, queue};
 use super::CdpError;
+use super::queue::{EventQueue, QueueWriter, Ticket, queue};
 
 /// Where the reply to a command goes.
 #[derive(Debug)]

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use chromiumoxide::Connection;
 use chromiumoxide::cdp::browser_protocol::target::SessionId;
 use chromiumoxide::error::CdpError as WireError;
 use chromiumoxide::types::{CallId, Message, Response};
-use chromiumoxide::Connection;
 use futures::StreamExt;
 use tokio::sync::mpsc;
 

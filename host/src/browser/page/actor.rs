@@ -64,6 +64,7 @@ impl Actor {
             "Page.frameNavigated" if own => self.frame_navigated(event)?,
             "Page.navigatedWithinDocument" if own => self.moved_within(event),
             "Page.lifecycleEvent" if own => self.lifecycle(event),
+            "Page.frameStoppedLoading" if own => self.stopped_loading(event),
             "Page.javascriptDialogOpening" => self.dialog(event),
             "Inspector.targetCrashed" if own => self.shared.close(CloseReason::Crashed),
             "Target.attachedToTarget" => self.attached(event),
@@ -200,6 +201,16 @@ impl Actor {
             }
             true
         });
+    }
+
+    /// Nothing more will come: a document that tried to leave while it loaded is never told to be ready.
+    fn stopped_loading(&mut self, event: &Event) {
+        if text(&event.params, "frameId") == Some(self.shared.target.as_str()) {
+            self.shared.document.send_modify(|document| {
+                document.ready = true;
+                document.loaded = true;
+            });
+        }
     }
 
     /// Answers a dialog at once: a page that waits for one answers nothing else.

@@ -133,7 +133,11 @@ impl Shared {
     }
 
     /// Carries out a command that brings a new document, and waits for that.
-    async fn drive<C: Command<Response = Value>>(&self, command: C, timeout: Option<Duration>) -> Result<(), PageError> {
+    async fn drive<C: Command<Response = Value>>(
+        &self,
+        command: C,
+        timeout: Option<Duration>,
+    ) -> Result<(), PageError> {
         self.spend_navigation()?;
         let until = Instant::now() + timeout.unwrap_or(NAVIGATION);
         let _driving = Driving::start(&self.driving);
@@ -143,7 +147,7 @@ impl Shared {
         let navigated = match answer {
             Ok(value) => serde_json::from_value::<Navigated>(value)
                 .map_err(|e| PageError::Other { code: "browser", message: e.to_string() })?,
-            Err(CdpError::Timeout { .. }) => return Err(self.give_up().await),
+            Err(CdpError::Timeout { .. }) => return Err(self.give_up("no answer").await),
             Err(error) => return Err(error.into()),
         };
         if let Some(error) = navigated.error_text {
@@ -152,7 +156,9 @@ impl Shared {
         if navigated.loader_id.is_none() && !is_reload {
             // Only the fragment changed; the answer may be ahead of the event that says so.
             let mut document = self.document.subscribe();
-            timeout_at(until.min(Instant::now() + LATE_PARTS), document.wait_for(|d| d.moves > before.moves)).await.ok();
+            timeout_at(until.min(Instant::now() + LATE_PARTS), document.wait_for(|d| d.moves > before.moves))
+                .await
+                .ok();
             return Ok(());
         }
         self.shown(&before, until, is_reload).await
@@ -173,7 +179,7 @@ impl Shared {
             shown = timeout_at(until, document.wait_for(over)) => match shown {
                 Ok(Ok(shown)) => shown.clone(),
                 Ok(Err(_)) => return Err(PageError::Closed),
-                Err(_) => return Err(self.give_up().await),
+                Err(_) => return Err(self.give_up("the document does not load").await),
             },
         };
         if refused(&shown) || shown.place == Place::Fenced {
@@ -197,11 +203,12 @@ impl Shared {
     }
 
     /// Stops a navigation that takes too long, and makes sure that the page still answers.
-    async fn give_up(&self) -> PageError {
+    async fn give_up(&self, why: &str) -> PageError {
         // If the socket is gone, so is the page.
         self.session.tell(StopLoadingParams::default()).ok();
         self.prove_life().await;
-        PageError::Timeout("navigation".into())
+        tracing::debug!(document = ?*self.document.borrow(), why, "a navigation was given up");
+        PageError::Timeout(format!("navigation: {why}"))
     }
 }
 
