@@ -11,6 +11,7 @@ mod launch;
 mod origin;
 mod page;
 mod selectors;
+mod traffic;
 
 pub use error::PageError;
 pub use event::{Condition, DialogInfo, Ending, EventBody, Filter, PageEvent, ResponseHead};

@@ -16,7 +16,10 @@ const LEAVES: [(&str, &str); 9] = [
     ("/form", "<form method=post action='TO'><input name=a></form><script>document.forms[0].submit()</script>"),
     ("/link", "<a href='TO'>go</a><script>document.querySelector('a').click()</script>"),
     ("/blank", "<script>location.href = 'about:blank'</script>"),
-    ("/blob", "<script>location.href = URL.createObjectURL(new Blob(['<title>a page</title>'], {type: 'text/html'}))</script>"),
+    (
+        "/blob",
+        "<script>location.href = URL.createObjectURL(new Blob(['<title>a page</title>'], {type: 'text/html'}))</script>",
+    ),
     ("/frame", "<iframe srcdoc='<script>top.location.href = \"TO\"</script>'></iframe>"),
     ("/later", "<script>addEventListener('load', () => setTimeout(() => location.replace('TO')))</script>"),
     ("/popup", "<script>window.open('TO'); window.open('about:blank').document.write('<img src=TO>')</script>"),
@@ -56,7 +59,14 @@ async fn redirects_outside_are_never_followed() {
         assert_eq!(at(&page, path).await, Err(PageError::OriginDenied(EVIL.into())), "{path}");
         assert_eq!(page.url().await.unwrap(), format!("{CHAT}/"), "it stays where it was");
     }
-    for url in [format!("{EVIL}/"), format!("{ACCOUNTS}/in"), "about:blank".into(), "javascript:alert(1)".into(), "file:///etc/passwd".into(), "x".into()] {
+    for url in [
+        format!("{EVIL}/"),
+        format!("{ACCOUNTS}/in"),
+        "about:blank".into(),
+        "javascript:alert(1)".into(),
+        "file:///etc/passwd".into(),
+        "x".into(),
+    ] {
         let denied = page.goto(&url, Some(PATIENCE)).await;
         assert!(matches!(denied, Err(PageError::OriginDenied(_))), "{url}: {denied:?}");
     }
@@ -73,7 +83,10 @@ async fn what_a_page_does_by_itself_does_not_lead_outside() {
     for (path, _) in LEAVES.iter().chain([&("/refresh", "")]) {
         // Whether the page is led away while or after it loads is a race that the fence does not care for.
         let opened = at(&page, path).await;
-        assert!(matches!(opened, Ok(()) | Err(PageError::OriginDenied(_) | PageError::Other { .. })), "{path}: {opened:?}");
+        assert!(
+            matches!(opened, Ok(()) | Err(PageError::OriginDenied(_) | PageError::Other { .. })),
+            "{path}: {opened:?}"
+        );
         eventually(path, async || {
             let url = page.url().await.unwrap();
             match *path {

@@ -42,7 +42,10 @@ pub enum InstanceState {
         pid: Option<u32>,
     },
     /// It died, or did not start, and is started again after a while.
-    Restarting { attempt: u32, reason: String },
+    Restarting {
+        attempt: u32,
+        reason: String,
+    },
     /// It cannot run until somebody mends this. It is tried again from time to time.
     Failed(String),
     Stopped,

@@ -13,7 +13,9 @@ impl Origin {
     pub fn matches(&self, url: &Url) -> bool {
         match self.0.split_once("://*.") {
             Some((scheme, host)) => {
-                url.scheme() == scheme && url.port().is_none() && url.host_str().is_some_and(|h| h.ends_with(&format!(".{host}")))
+                url.scheme() == scheme
+                    && url.port().is_none()
+                    && url.host_str().is_some_and(|h| h.ends_with(&format!(".{host}")))
             }
             None => url.origin().ascii_serialization() == self.0,
         }
@@ -32,5 +34,11 @@ pub struct UrlPattern(String);
 impl UrlPattern {
     pub fn for_tests(pattern: &str) -> Self {
         Self(pattern.to_owned())
+    }
+}
+
+impl std::fmt::Display for UrlPattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
     }
 }

@@ -9,6 +9,7 @@ mod fence;
 mod gate;
 mod input;
 mod keys;
+mod inbox;
 mod listen;
 mod navigate;
 mod query;
@@ -33,7 +34,8 @@ use super::cdp::{CdpError, Session};
 use super::error::PageError;
 use super::origin::{Origin, UrlPattern};
 use gate::Gate;
-use listen::Inbox;
+use inbox::Inbox;
+use listen::Capture;
 use navigate::Document;
 use watches::Watches;
 use world::Worlds;
@@ -107,7 +109,9 @@ struct Shared {
     target: String,
     context: Option<BrowserContextId>,
     spec: PageSpec,
-    inbox: Inbox,
+    /// What the page told and nobody has read yet.
+    inbox: Arc<Inbox>,
+    capture: Capture,
     worlds: Worlds,
     watches: Watches,
     gate: Gate,
@@ -132,12 +136,14 @@ impl Page {
     pub(super) async fn open(tab: Tab, spec: PageSpec) -> Result<Self, PageError> {
         let session = tab.root.child(&tab.session);
         let queue = session.adopt(QUEUE_BYTES)?;
+        let inbox = Arc::<Inbox>::default();
         let shared = Arc::new(Shared {
             root: tab.root,
             session,
             target: tab.target,
             context: tab.context,
-            inbox: Inbox::default(),
+            capture: Capture::new(&spec, Arc::clone(&inbox)),
+            inbox,
             worlds: Worlds::default(),
             watches: Watches::default(),
             gate: Gate::default(),
@@ -178,12 +184,14 @@ impl Page {
         self.shared.navigations.store(0, Ordering::Relaxed);
         self.shared.acts.store(0, Ordering::Relaxed);
         self.shared.stop_watches();
+        self.shared.capture.clear();
         self.shared.inbox.begin();
     }
 
     /// A call is over: what it listened to, watched and expected is removed.
     pub fn end_call(&self) {
         self.shared.stop_watches();
+        self.shared.capture.clear();
         self.shared.inbox.end();
     }
 }
@@ -211,6 +219,7 @@ impl Shared {
             tracing::warn!(target = self.target, ?reason, "a page is closed");
         }
         self.cancel.cancel();
+        self.inbox.close();
         // If the socket is gone, so is the tab.
         self.root.tell(CloseTargetParams::new(self.target.clone())).ok();
         if let Some(context) = &self.context {

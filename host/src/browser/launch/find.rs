@@ -10,7 +10,8 @@ use super::spawner;
 pub const MIN_MAJOR: u32 = 126;
 
 /// Names in the order of preference; the full browser before the headless shell, which cannot show a window.
-const NAMES: [&str; 5] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chromium-headless-shell"];
+const NAMES: [&str; 5] =
+    ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chromium-headless-shell"];
 /// Where packages put them. `PATH` is not consulted: what runs with an operator's accounts should not hang on it.
 const FOLDERS: [&str; 4] = ["/usr/bin", "/usr/local/bin", "/snap/bin", "/opt/google/chrome"];
 
@@ -27,9 +28,10 @@ pub fn find(configured: Option<&Path>) -> Result<PathBuf, LaunchError> {
         };
     }
     let candidates = FOLDERS.iter().flat_map(|folder| NAMES.iter().map(move |name| Path::new(folder).join(name)));
-    candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| LaunchError::NotFound {
-        looked: NAMES.map(|name| format!("/usr/bin/{name}")).join(", "),
-    })
+    candidates
+        .into_iter()
+        .find(|path| path.is_file())
+        .ok_or_else(|| LaunchError::NotFound { looked: NAMES.map(|name| format!("/usr/bin/{name}")).join(", ") })
 }
 
 /// Says why a program that did not start as a Chromium should is none, if that is why. Asked only after a failure: asking
@@ -62,7 +64,8 @@ pub(super) fn check(path: &Path, version: &str) -> Result<(), LaunchError> {
 fn major(version: &str) -> Option<u32> {
     let is_chromium = ["Chrom", "chrom"].iter().any(|name| version.contains(name));
     let numbers = version.split(|c: char| !c.is_ascii_digit() && c != '.');
-    let dotted = numbers.into_iter().find(|part| part.contains('.') && part.starts_with(|c: char| c.is_ascii_digit()))?;
+    let dotted =
+        numbers.into_iter().find(|part| part.contains('.') && part.starts_with(|c: char| c.is_ascii_digit()))?;
     is_chromium.then(|| dotted.split('.').next()?.parse().ok())?
 }
 

@@ -190,7 +190,8 @@ mod tests {
 
     #[tokio::test]
     async fn finds_the_address_among_noise_and_keeps_the_tail() {
-        let mut text_in = String::from("x: dbus/bus.cc no bus\n\nDevTools listening on ws://127.0.0.1:1/devtools/browser/a\n");
+        let mut text_in =
+            String::from("x: dbus/bus.cc no bus\n\nDevTools listening on ws://127.0.0.1:1/devtools/browser/a\n");
         (0..50).for_each(|n| text_in.push_str(&format!("line {n}\n")));
         let tail = Mutex::new(VecDeque::new());
         let (sender, receiver) = oneshot::channel();

@@ -130,7 +130,9 @@ pub(in crate::browser) struct ProfileDir {
 impl ProfileDir {
     pub(in crate::browser) fn new(profile: &Profile) -> Self {
         match profile {
-            Profile::Dir(path) => Self { path: std::path::absolute(path).unwrap_or_else(|_| path.clone()), throwaway: false },
+            Profile::Dir(path) => {
+                Self { path: std::path::absolute(path).unwrap_or_else(|_| path.clone()), throwaway: false }
+            }
             Profile::Throwaway => {
                 let name = format!("webai2api-{}", uuid::Uuid::new_v4());
                 Self { path: std::env::temp_dir().join(name), throwaway: true }

@@ -238,7 +238,8 @@ impl Shared {
             return Ok(Landed::No(why));
         }
         self.click_at(point, clicks).await?;
-        Ok(Landed::read(&self.verdict("finish", json!({"token": aim.token})).await, true))
+        eprintln!("clicked");drop(_gate);
+        let v = self.verdict("finish", json!({"token": aim.token})).await; eprintln!("{v:?}"); Ok(Landed::read(&v, true))
     }
 
     /// Says why input for a guarded focus must not be given; none when it may.

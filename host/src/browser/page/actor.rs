@@ -49,7 +49,9 @@ impl Actor {
                             shared.close(CloseReason::Fence(why));
                         }
                     }
-                    Some(Incoming::Reply { .. }) => {}
+                    Some(Incoming::Reply { ticket, result, .. }) => {
+                        shared.capture.on_reply(&shared.session, ticket, &result);
+                    }
                     Some(Incoming::Overflow) => shared.close(CloseReason::Overflow),
                     None => shared.close(CloseReason::Gone),
                 },
@@ -59,6 +61,7 @@ impl Actor {
 
     fn event(&mut self, event: &Event) -> Result<(), Unreadable> {
         let own = event.session == self.shared.session.id();
+        self.shared.capture.on_event(&self.shared.session, event);
         match event.method.as_str() {
             "Fetch.requestPaused" => self.paused(event)?,
             "Page.frameNavigated" if own => self.frame_navigated(event)?,

@@ -133,7 +133,11 @@ impl Shared {
     }
 
     /// Carries out a command that brings a new document, and waits for that.
-    async fn drive<C: Command<Response = Value>>(&self, command: C, timeout: Option<Duration>) -> Result<(), PageError> {
+    async fn drive<C: Command<Response = Value>>(
+        &self,
+        command: C,
+        timeout: Option<Duration>,
+    ) -> Result<(), PageError> {
         self.spend_navigation()?;
         let until = Instant::now() + timeout.unwrap_or(NAVIGATION);
         let _driving = Driving::start(&self.driving);
@@ -152,7 +156,9 @@ impl Shared {
         if navigated.loader_id.is_none() && !is_reload {
             // Only the fragment changed; the answer may be ahead of the event that says so.
             let mut document = self.document.subscribe();
-            timeout_at(until.min(Instant::now() + LATE_PARTS), document.wait_for(|d| d.moves > before.moves)).await.ok();
+            timeout_at(until.min(Instant::now() + LATE_PARTS), document.wait_for(|d| d.moves > before.moves))
+                .await
+                .ok();
             return Ok(());
         }
         self.shown(&before, until).await

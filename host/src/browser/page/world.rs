@@ -179,7 +179,12 @@ impl Shared {
     ///
     /// # Errors
     /// [`PageError::OriginDenied`] where the document is not of `spec.page`; `Other { code: "script" }` when it throws.
-    pub(super) async fn call<T: DeserializeOwned>(&self, function: &str, args: Value, deadline: Duration) -> Result<T, PageError> {
+    pub(super) async fn call<T: DeserializeOwned>(
+        &self,
+        function: &str,
+        args: Value,
+        deadline: Duration,
+    ) -> Result<T, PageError> {
         let until = Instant::now() + deadline;
         loop {
             let world = self.worlds.main(self, until).await?;
@@ -270,8 +275,13 @@ fn read(function: &str, answer: Value) -> Result<Called, PageError> {
 
 /// Whether a call failed because its document is no longer there.
 fn is_gone(error: &CdpError) -> bool {
-    const SAYINGS: [&str; 5] =
-        ["uniqueContextId not found", "Cannot find context", "context was destroyed", "Promise was collected", "navigated or closed"];
+    const SAYINGS: [&str; 5] = [
+        "uniqueContextId not found",
+        "Cannot find context",
+        "context was destroyed",
+        "Promise was collected",
+        "navigated or closed",
+    ];
     matches!(error, CdpError::Refused { message, .. } if SAYINGS.iter().any(|saying| message.contains(saying)))
 }
 
@@ -299,7 +309,8 @@ mod tests {
     }
 
     fn created(id: &str, frame: &str, name: &str) -> Event {
-        let context = json!({"uniqueId": id, "name": name, "origin": "https://a", "auxData": {"frameId": frame, "new": 1}});
+        let context =
+            json!({"uniqueId": id, "name": name, "origin": "https://a", "auxData": {"frameId": frame, "new": 1}});
         event("Runtime.executionContextCreated", json!({"context": context}))
     }
 

@@ -44,7 +44,13 @@ fn show(fence: &mut Fence, loader: &str, url: &str) -> bool {
 fn only_page_origins_are_opened() {
     let mut fence = fence();
     assert!(ask(&mut fence, "L", "https://chat.test/c/1", false, false));
-    for url in ["https://evil.test/", "https://accounts.test/", "http://chat.test/", "https://chat.test:8443/", "data:text/html,x"] {
+    for url in [
+        "https://evil.test/",
+        "https://accounts.test/",
+        "http://chat.test/",
+        "https://chat.test:8443/",
+        "data:text/html,x",
+    ] {
         assert!(!ask(&mut fence, "L", url, false, false), "{url}");
         assert!(!ask(&mut fence, "L", url, true, false), "{url} by a redirect");
         assert!(!ask(&mut fence, "L", url, true, true), "{url} by a redirect of the host's own navigation");
@@ -76,19 +82,30 @@ fn a_sign_in_page_is_reached_from_the_entry_by_the_server_alone() {
 #[test]
 fn nothing_can_be_carried_to_a_sign_in_page() {
     let mut fence = fence();
-    for (n, entry) in ["https://chat.test/new?secret", "https://chat.test/new#secret", "https://chat.test/other"].iter().enumerate() {
+    for (n, entry) in
+        ["https://chat.test/new?secret", "https://chat.test/new#secret", "https://chat.test/other"].iter().enumerate()
+    {
         let loader = format!("L{n}");
         assert!(ask(&mut fence, &loader, entry, false, true), "{entry}");
         assert!(!ask(&mut fence, &loader, "https://accounts.test/", true, true), "{entry}");
     }
-    let post = paused("P", "https://chat.test/new", json!({"request": {"url": "https://chat.test/new", "method": "POST"}}));
+    let post =
+        paused("P", "https://chat.test/new", json!({"request": {"url": "https://chat.test/new", "method": "POST"}}));
     assert_eq!(fence.decide(&post, false), Verdict::Continue);
     assert!(!ask(&mut fence, "P", "https://accounts.test/", true, false));
 }
 
 #[test]
 fn what_no_request_announced_is_led_away() {
-    for url in ["https://evil.test/", "https://accounts.test/", "about:blank", "data:text/html,x", "blob:https://chat.test/1", "filesystem:x", ""] {
+    for url in [
+        "https://evil.test/",
+        "https://accounts.test/",
+        "about:blank",
+        "data:text/html,x",
+        "blob:https://chat.test/1",
+        "filesystem:x",
+        "",
+    ] {
         let mut fence = fence();
         assert!(!show(&mut fence, "L9", url), "{url}");
         assert_eq!(fence.place(), Place::Fenced);
