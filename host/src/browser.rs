@@ -3,16 +3,20 @@
 //! **Invariant:** nothing here knows wasmtime, HTTP dialects or any site.
 
 pub mod cdp;
+mod dom;
 mod error;
 mod event;
 mod instance;
 mod launch;
 mod origin;
 mod page;
+mod selectors;
+mod traffic;
 
 pub use error::PageError;
 pub use event::{Condition, DialogInfo, Ending, EventBody, Filter, PageEvent, ResponseHead};
 pub use instance::{Instance, InstanceOptions, InstanceState};
 pub use launch::{LaunchError, LaunchOptions, MIN_MAJOR, Profile, find};
 pub use origin::{Origin, UrlPattern};
-pub use page::{CloseReason, Page, PageSpec};
+pub use page::{Bounds, CloseReason, Page, PageSpec, UploadFile};
+pub use selectors::{Selector, SelectorError, Step, Text};

@@ -36,3 +36,9 @@ impl UrlPattern {
         Self(pattern.to_owned())
     }
 }
+
+impl std::fmt::Display for UrlPattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -3,12 +3,19 @@
 //! A task, the *actor*, reads everything that the tab tells, in order, and keeps what the handle's methods look at: the
 //! document that is shown, the isolated worlds in it, what arrived. It enforces the navigation fence.
 
+mod act;
 mod actor;
 mod fence;
 mod gate;
+mod input;
+mod keys;
+mod inbox;
 mod listen;
 mod navigate;
+mod query;
 mod setup;
+mod upload;
+mod watches;
 mod world;
 
 use std::sync::Arc;
@@ -27,12 +34,16 @@ use super::cdp::{CdpError, Session};
 use super::error::PageError;
 use super::origin::{Origin, UrlPattern};
 use gate::Gate;
-use listen::Inbox;
+use inbox::Inbox;
+use listen::Capture;
 use navigate::Document;
+use watches::Watches;
 use world::Worlds;
 
+pub use query::Bounds;
+pub use upload::UploadFile;
+
 /// For an act for which the caller named no time.
-#[expect(dead_code, reason = "the acts on elements use it")]
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a command that Chromium answers by itself.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
@@ -98,8 +109,11 @@ struct Shared {
     target: String,
     context: Option<BrowserContextId>,
     spec: PageSpec,
-    inbox: Inbox,
+    /// What the page told and nobody has read yet.
+    inbox: Arc<Inbox>,
+    capture: Capture,
     worlds: Worlds,
+    watches: Watches,
     gate: Gate,
     document: watch::Sender<Document>,
     closed: watch::Sender<Option<CloseReason>>,
@@ -122,13 +136,16 @@ impl Page {
     pub(super) async fn open(tab: Tab, spec: PageSpec) -> Result<Self, PageError> {
         let session = tab.root.child(&tab.session);
         let queue = session.adopt(QUEUE_BYTES)?;
+        let inbox = Arc::<Inbox>::default();
         let shared = Arc::new(Shared {
             root: tab.root,
             session,
             target: tab.target,
             context: tab.context,
-            inbox: Inbox::default(),
+            capture: Capture::new(&spec, Arc::clone(&inbox)),
+            inbox,
             worlds: Worlds::default(),
+            watches: Watches::default(),
             gate: Gate::default(),
             document: watch::Sender::new(Document::default()),
             closed: watch::Sender::new(None),
@@ -166,11 +183,15 @@ impl Page {
     pub fn begin_call(&self) {
         self.shared.navigations.store(0, Ordering::Relaxed);
         self.shared.acts.store(0, Ordering::Relaxed);
+        self.shared.stop_watches();
+        self.shared.capture.clear();
         self.shared.inbox.begin();
     }
 
     /// A call is over: what it listened to, watched and expected is removed.
     pub fn end_call(&self) {
+        self.shared.stop_watches();
+        self.shared.capture.clear();
         self.shared.inbox.end();
     }
 }
@@ -198,6 +219,7 @@ impl Shared {
             tracing::warn!(target = self.target, ?reason, "a page is closed");
         }
         self.cancel.cancel();
+        self.inbox.close();
         // If the socket is gone, so is the tab.
         self.root.tell(CloseTargetParams::new(self.target.clone())).ok();
         if let Some(context) = &self.context {
@@ -255,7 +277,6 @@ impl Shared {
     }
 
     /// Counts one act of the call against its cap.
-    #[expect(dead_code, reason = "the acts on elements use it")]
     fn spend_act(&self) -> Result<(), PageError> {
         spend(&self.acts, MAX_ACTS, "acts")
     }

@@ -49,7 +49,9 @@ impl Actor {
                             shared.close(CloseReason::Fence(why));
                         }
                     }
-                    Some(Incoming::Reply { .. }) => {}
+                    Some(Incoming::Reply { ticket, result, .. }) => {
+                        shared.capture.on_reply(&shared.session, ticket, &result);
+                    }
                     Some(Incoming::Overflow) => shared.close(CloseReason::Overflow),
                     None => shared.close(CloseReason::Gone),
                 },
@@ -59,6 +61,7 @@ impl Actor {
 
     fn event(&mut self, event: &Event) -> Result<(), Unreadable> {
         let own = event.session == self.shared.session.id();
+        self.shared.capture.on_event(&self.shared.session, event);
         match event.method.as_str() {
             "Fetch.requestPaused" => self.paused(event)?,
             "Page.frameNavigated" if own => self.frame_navigated(event)?,
@@ -81,7 +84,9 @@ impl Actor {
             }
             method if method.starts_with("Runtime.executionContext") => {
                 self.shared.worlds.on_event(event, &self.shared.target);
+                self.shared.rearm_watches();
             }
+            "Runtime.bindingCalled" => self.shared.on_binding(event),
             _ => {}
         }
         Ok(())
@@ -183,8 +188,9 @@ impl Actor {
 
     fn tell_navigated(&self) {
         if self.fence.place() != Place::Blank {
-            let body = EventBody::Navigated(self.shared.shown_url());
-            self.shared.inbox.push(PageEvent { source: 0, stream: 0, body });
+            let url = self.shared.shown_url();
+            self.shared.inbox.push(PageEvent { source: 0, stream: 0, body: EventBody::Navigated(url.clone()) });
+            self.shared.watch_url(&url);
         }
     }
 
