@@ -3,12 +3,14 @@
 //! **Invariant:** nothing here knows wasmtime, HTTP dialects or any site.
 
 pub mod cdp;
+mod dom;
 mod error;
 mod event;
 mod instance;
 mod launch;
 mod origin;
 mod page;
+mod selectors;
 mod traffic;
 
 pub use error::PageError;
@@ -16,4 +18,5 @@ pub use event::{Condition, DialogInfo, Ending, EventBody, Filter, PageEvent, Res
 pub use instance::{Instance, InstanceOptions, InstanceState};
 pub use launch::{LaunchError, LaunchOptions, MIN_MAJOR, Profile, find};
 pub use origin::{Origin, UrlPattern};
-pub use page::{CloseReason, Page, PageSpec};
+pub use page::{Bounds, CloseReason, Page, PageSpec, UploadFile};
+pub use selectors::{Selector, SelectorError, Step, Text};

@@ -3,13 +3,19 @@
 //! A task, the *actor*, reads everything that the tab tells, in order, and keeps what the handle's methods look at: the
 //! document that is shown, the isolated worlds in it, what arrived. It enforces the navigation fence.
 
+mod act;
 mod actor;
 mod fence;
 mod gate;
+mod input;
+mod keys;
 mod inbox;
 mod listen;
 mod navigate;
+mod query;
 mod setup;
+mod upload;
+mod watches;
 mod world;
 
 use std::sync::Arc;
@@ -31,10 +37,13 @@ use gate::Gate;
 use inbox::Inbox;
 use listen::Capture;
 use navigate::Document;
+use watches::Watches;
 use world::Worlds;
 
+pub use query::Bounds;
+pub use upload::UploadFile;
+
 /// For an act for which the caller named no time.
-#[expect(dead_code, reason = "the acts on elements use it")]
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a command that Chromium answers by itself.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
@@ -104,6 +113,7 @@ struct Shared {
     inbox: Arc<Inbox>,
     capture: Capture,
     worlds: Worlds,
+    watches: Watches,
     gate: Gate,
     document: watch::Sender<Document>,
     closed: watch::Sender<Option<CloseReason>>,
@@ -135,6 +145,7 @@ impl Page {
             capture: Capture::new(&spec, Arc::clone(&inbox)),
             inbox,
             worlds: Worlds::default(),
+            watches: Watches::default(),
             gate: Gate::default(),
             document: watch::Sender::new(Document::default()),
             closed: watch::Sender::new(None),
@@ -172,12 +183,14 @@ impl Page {
     pub fn begin_call(&self) {
         self.shared.navigations.store(0, Ordering::Relaxed);
         self.shared.acts.store(0, Ordering::Relaxed);
+        self.shared.stop_watches();
         self.shared.capture.clear();
         self.shared.inbox.begin();
     }
 
     /// A call is over: what it listened to, watched and expected is removed.
     pub fn end_call(&self) {
+        self.shared.stop_watches();
         self.shared.capture.clear();
         self.shared.inbox.end();
     }
@@ -264,7 +277,6 @@ impl Shared {
     }
 
     /// Counts one act of the call against its cap.
-    #[expect(dead_code, reason = "the acts on elements use it")]
     fn spend_act(&self) -> Result<(), PageError> {
         spend(&self.acts, MAX_ACTS, "acts")
     }

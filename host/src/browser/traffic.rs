@@ -15,6 +15,8 @@ mod scope;
 mod websocket;
 mod wire;
 
+pub(super) use pattern::UrlPattern;
+
 #[cfg(test)]
 mod tests;
 

@@ -72,7 +72,8 @@ pub fn redirect(to: &str) -> Response {
 }
 
 pub fn missing() -> Response {
-    StatusCode::NOT_FOUND.into_response()
+    // With a body: without one Chromium shows an error page of its own.
+    (StatusCode::NOT_FOUND, Html("<title>a page</title>nothing here")).into_response()
 }
 
 /// Options for a Chromium that reaches nothing but `site`.

@@ -67,6 +67,7 @@ impl Actor {
             "Page.frameNavigated" if own => self.frame_navigated(event)?,
             "Page.navigatedWithinDocument" if own => self.moved_within(event),
             "Page.lifecycleEvent" if own => self.lifecycle(event),
+            "Page.frameStoppedLoading" if own => self.stopped_loading(event),
             "Page.javascriptDialogOpening" => self.dialog(event),
             "Inspector.targetCrashed" if own => self.shared.close(CloseReason::Crashed),
             "Target.attachedToTarget" => self.attached(event),
@@ -83,7 +84,9 @@ impl Actor {
             }
             method if method.starts_with("Runtime.executionContext") => {
                 self.shared.worlds.on_event(event, &self.shared.target);
+                self.shared.rearm_watches();
             }
+            "Runtime.bindingCalled" => self.shared.on_binding(event),
             _ => {}
         }
         Ok(())
@@ -185,8 +188,9 @@ impl Actor {
 
     fn tell_navigated(&self) {
         if self.fence.place() != Place::Blank {
-            let body = EventBody::Navigated(self.shared.shown_url());
-            self.shared.inbox.push(PageEvent { source: 0, stream: 0, body });
+            let url = self.shared.shown_url();
+            self.shared.inbox.push(PageEvent { source: 0, stream: 0, body: EventBody::Navigated(url.clone()) });
+            self.shared.watch_url(&url);
         }
     }
 
@@ -203,6 +207,16 @@ impl Actor {
             }
             true
         });
+    }
+
+    /// Nothing more will come: a document that tried to leave while it loaded is never told to be ready.
+    fn stopped_loading(&mut self, event: &Event) {
+        if text(&event.params, "frameId") == Some(self.shared.target.as_str()) {
+            self.shared.document.send_modify(|document| {
+                document.ready = true;
+                document.loaded = true;
+            });
+        }
     }
 
     /// Answers a dialog at once: a page that waits for one answers nothing else.

@@ -80,7 +80,6 @@ impl Drop for InputGuard<'_> {
 
 impl Shared {
     /// Shuts the gate for an input command. What is paused is held until the guard is dropped, so keep it for milliseconds.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the acts on elements use it"))]
     pub(super) async fn hold_documents(&self) -> Result<InputGuard<'_>, PageError> {
         if self.cancel.is_cancelled() {
             return Err(PageError::Closed);

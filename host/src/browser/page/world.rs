@@ -16,22 +16,20 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Shared;
 use crate::browser::cdp::{CdpError, Event};
+use crate::browser::dom::HELPER;
 use crate::browser::error::PageError;
 
 /// The name of the host's world in each frame.
 pub(super) const WORLD: &str = "webai";
 /// The function by which a helper tells what it observes.
 pub(super) const BINDING: &str = "webaiTell";
-/// Runs in that world of each document, before any script of the page. It makes `globalThis.webai`.
-const HELPER: &str = "globalThis.webai = {};";
-
 /// What the navigation part needs. `document.title` itself would be what an image named `title` says it is.
 const BASE: &str = "{
     const title = Object.getOwnPropertyDescriptor(Document.prototype, 'title').get;
     globalThis.webai.title = () => title.call(document);
 }";
 
-/// The whole script for the host's world.
+/// The whole script for the host's world. It runs before any script of the page.
 pub(super) fn helper() -> String {
     format!("{HELPER}\n{BASE}")
 }
@@ -140,6 +138,11 @@ impl Worlds {
         });
     }
 
+    /// The main frame's world, if it has one now.
+    pub(super) fn current(&self) -> Option<String> {
+        self.main.borrow().clone()
+    }
+
     /// The main frame's world; waits until it has one.
     pub(super) async fn main(&self, shared: &Shared, until: Instant) -> Result<String, PageError> {
         let mut main = self.main.subscribe();
@@ -197,8 +200,8 @@ impl Shared {
         }
     }
 
-    /// Runs a function of the helper in one world.
-    async fn call_in(&self, world: &str, function: &str, args: &Value, until: Instant) -> Result<Called, PageError> {
+    /// The command that runs a function of the helper in one world.
+    fn call_of(&self, world: &str, function: &str, args: &Value) -> CallFunctionOnParams {
         let origins: Vec<String> = self.spec.page.iter().map(ToString::to_string).collect();
         let argument = |value: Value| CallArgument { value: Some(value), unserializable_value: None, object_id: None };
         let mut call = CallFunctionOnParams::new(CALL);
@@ -206,6 +209,17 @@ impl Shared {
         call.unique_context_id = Some(world.to_owned());
         call.await_promise = Some(true);
         call.return_by_value = Some(true);
+        call
+    }
+
+    /// Runs a function of the helper in one world, and waits for nothing.
+    pub(super) fn tell_in(&self, world: &str, function: &str, args: &Value) -> Result<(), CdpError> {
+        self.session.tell(Lenient(self.call_of(world, function, args)))
+    }
+
+    /// Runs a function of the helper in one world.
+    async fn call_in(&self, world: &str, function: &str, args: &Value, until: Instant) -> Result<Called, PageError> {
+        let call = self.call_of(world, function, args);
         let left = until.saturating_duration_since(Instant::now());
         let answer = match self.raw_command(&self.session, Lenient(call), left).await {
             Ok(answer) => answer,

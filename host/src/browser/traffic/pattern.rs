@@ -24,14 +24,14 @@ impl Part {
 
 /// A compiled URL pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct UrlPattern {
+pub(in crate::browser) struct UrlPattern {
     address: Vec<Part>,
     query: Option<Vec<Part>>,
 }
 
 impl UrlPattern {
     /// None where the text cannot match any URL of the web.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(in crate::browser) fn parse(text: &str) -> Option<Self> {
         let known = ["https://", "http://", "wss://", "ws://"].iter().any(|scheme| text.starts_with(scheme));
         if !known || text.len() > MAX_LENGTH || text.contains('#') {
             return None;
@@ -43,7 +43,7 @@ impl UrlPattern {
         Some(Self { address: compile(address), query: query.map(compile) })
     }
 
-    pub(super) fn matches(&self, url: &str) -> bool {
+    pub(in crate::browser) fn matches(&self, url: &str) -> bool {
         let url = url.split('#').next().unwrap_or_default();
         let (address, query) = url.split_once('?').unwrap_or((url, ""));
         let literal = |text: &str| text.bytes().map(Part::Byte).collect::<Vec<_>>();

@@ -1,0 +1,65 @@
+// Input that was meant for one element goes to no other. From the moment before the browser is asked for input until
+// afterwards, these listeners stand before all of the page's own: what lands elsewhere is stopped, and told.
+
+let armed = null;
+let lastToken = 0;
+// A host that was stopped midway never disarms; the operator's own input must not be held for long.
+const EXPIRES = 10_000;
+
+const POINTER = ['pointerdown', 'mousedown', 'pointerup', 'mouseup', 'click', 'auxclick', 'dblclick', 'contextmenu'];
+const KEYS = ['keydown', 'keypress', 'keyup', 'beforeinput'];
+
+function arm(kind, target) {
+  for (const type of [...POINTER, ...KEYS]) addEventListener(type, watchInput, { capture: true, passive: false });
+  armed = { token: ++lastToken, kind, target, hits: 0, blocked: null, letting: true, expires: Date.now() + EXPIRES };
+  return armed.token;
+}
+
+function disarm(token) {
+  if (!armed || armed.token !== token) return { gone: true };
+  const { hits, blocked } = armed;
+  for (const type of [...POINTER, ...KEYS]) removeEventListener(type, watchInput, { capture: true });
+  armed = null;
+  return { gone: false, hits, blocked };
+}
+
+// One press decides for all that follows from it: a menu may well open under the pointer between down and up.
+function watchInput(event) {
+  if (!armed || !event.isTrusted || Date.now() > armed.expires) return;
+  const pointer = POINTER.includes(event.type);
+  if (pointer !== (armed.kind === 'pointer')) return;
+  const hit = dom.composedPath(event)[0];
+  const first = event.type === 'pointerdown' || event.type === 'keydown' || event.type === 'beforeinput';
+  if (first) {
+    const el = hit instanceof Element ? hit : null;
+    armed.letting = el !== null && (pointer ? takesHit(armed.target, el) : within(el, armed.target));
+    if (armed.letting) armed.hits++;
+    else armed.blocked = el ? describe(el) : 'the document';
+  }
+  if (!armed.letting) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }
+}
+
+function deepActive() {
+  let active = dom.active(document);
+  for (;;) {
+    const shadow = active && dom.shadow(active);
+    const inner = shadow && dom.active(shadow);
+    if (!inner) return active;
+    active = inner;
+  }
+}
+
+// Gives the element the focus. Returns what has it then, or null when that is something else.
+function takeFocus(el) {
+  const control = controlOf(el);
+  const target = control instanceof HTMLElement && dom.editable(control) ? editingHost(control) : control;
+  let active = deepActive();
+  const settled = () => active !== null && !isFrame(active) && (within(active, target) || within(target, active) && dom.editable(active));
+  if (settled() && active !== dom.body(document)) return active;
+  if (target instanceof HTMLElement || target instanceof SVGElement) dom.focus(target, { preventScroll: true });
+  active = deepActive();
+  return settled() ? active : null;
+}
