@@ -165,9 +165,15 @@ impl Page {
 
     /// Makes the renderer crash: what a test cannot bring about from outside.
     #[doc(hidden)]
-    pub async fn crash_for_tests(&self) {
+    pub fn crash_for_tests(&self) {
         let crash = chromiumoxide::cdp::browser_protocol::page::CrashParams::default();
         self.shared.session.tell(crash).ok();
+    }
+
+    /// Closes the tab as if somebody had closed its window.
+    #[doc(hidden)]
+    pub fn close_target_for_tests(&self) {
+        self.shared.root.tell(CloseTargetParams::new(self.shared.target.clone())).ok();
     }
 
     pub fn spec(&self) -> &PageSpec {
@@ -186,6 +192,17 @@ impl Page {
         self.shared.stop_watches();
         self.shared.capture.clear();
         self.shared.inbox.begin();
+    }
+
+    /// Clicks the site's stop button, so that it ends an answer that nobody waits for any more. False when the spec names none.
+    ///
+    /// # Errors
+    /// As [`click`](Self::click), most often because no answer is under way and so there is no such button.
+    pub async fn press_stop(&self, timeout: Duration) -> Result<bool, PageError> {
+        let Some(button) = &self.shared.spec.stop_button else { return Ok(false) };
+        self.shared.acts.store(0, Ordering::Relaxed);
+        self.click(button, 1, Some(timeout)).await?;
+        Ok(true)
     }
 
     /// A call is over: what it listened to, watched and expected is removed.

@@ -1,6 +1,6 @@
 //! The task that reads everything a page tells, in order.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -22,8 +22,6 @@ pub(super) struct Actor {
     fence: Fence,
     /// Paused document requests that wait until no input is in flight, with their session.
     held: VecDeque<(Session, Paused)>,
-    /// What attached below the page: session to kind.
-    children: HashMap<String, String>,
 }
 
 /// An event of the fence that could not be read.
@@ -32,7 +30,7 @@ struct Unreadable(String);
 impl Actor {
     pub(super) fn new(shared: Arc<Shared>, queue: EventQueue) -> Self {
         let fence = Fence::new(&shared.target, &shared.spec);
-        Self { shared, queue, fence, held: VecDeque::new(), children: HashMap::new() }
+        Self { shared, queue, fence, held: VecDeque::new() }
     }
 
     /// Until the tab is gone or closed.
@@ -73,7 +71,6 @@ impl Actor {
             "Target.attachedToTarget" => self.attached(event),
             "Target.detachedFromTarget" => {
                 if let Some(child) = text(&event.params, "sessionId") {
-                    self.children.remove(child);
                     self.shared.worlds.gone(child);
                 }
             }
@@ -96,7 +93,6 @@ impl Actor {
     fn attached(&mut self, event: &Event) {
         let kind = event.params.get("targetInfo").and_then(|info| text(info, "type")).unwrap_or_default();
         let Some(id) = text(&event.params, "sessionId") else { return };
-        self.children.insert(id.to_owned(), kind.to_owned());
         if let Err(error) = setup::child(&self.shared.session.child(id), kind) {
             self.lost(&error);
         }
