@@ -7,9 +7,9 @@ mod act;
 mod actor;
 mod fence;
 mod gate;
+mod inbox;
 mod input;
 mod keys;
-mod inbox;
 mod listen;
 mod navigate;
 mod query;
@@ -114,6 +114,8 @@ struct Shared {
     capture: Capture,
     worlds: Worlds,
     watches: Watches,
+    /// What became of the last input.
+    landed: watch::Sender<Option<act::Landing>>,
     gate: Gate,
     document: watch::Sender<Document>,
     closed: watch::Sender<Option<CloseReason>>,
@@ -146,6 +148,7 @@ impl Page {
             inbox,
             worlds: Worlds::default(),
             watches: Watches::default(),
+            landed: watch::Sender::new(None),
             gate: Gate::default(),
             document: watch::Sender::new(Document::default()),
             closed: watch::Sender::new(None),
