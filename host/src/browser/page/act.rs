@@ -27,6 +27,8 @@ const NEWS_OF_TEXT: Duration = Duration::from_millis(200);
 /// An editor draws what was inserted a moment later; a long text takes a while.
 const SETTLE: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_secs(2);
+/// For the stop button: later the tab is closed instead.
+const STOP: Duration = Duration::from_secs(1);
 /// More is no gesture.
 const MAX_CLICKS: u32 = 3;
 /// Only short values are set whole (dates, colours), so that only they are sent along.
@@ -110,14 +112,7 @@ impl Page {
             return Err(PageError::Other { code: "invalid-clicks", message });
         }
         self.shared.spend_act()?;
-        let deadline = Deadline::after(timeout);
-        loop {
-            let token = new_token();
-            let aim: Aim = self.shared.ask("aim", selector, json!({ "token": token }), deadline).await?;
-            if self.shared.click_aimed(token, &aim, clicks).await?.settle(selector, deadline)? {
-                return Ok(());
-            }
-        }
+        self.shared.click(selector, clicks, Deadline::after(timeout)).await
     }
 
     /// Moves the pointer over the first match.
@@ -210,6 +205,20 @@ impl Page {
         self.shared.ask("reveal", selector, Value::Null, Deadline::after(timeout)).await
     }
 
+    /// Clicks the site's stop button, if it is to be seen. Says whether it was. Not counted among the call's acts: the host
+    /// does it when the caller has gone.
+    ///
+    /// # Errors
+    /// As [`click`](Self::click), when it cannot be clicked within a second.
+    pub async fn press_stop(&self) -> Result<bool, PageError> {
+        let Some(button) = self.shared.spec.stop_button.as_deref() else { return Ok(false) };
+        if !self.visible(button).await? {
+            return Ok(false);
+        }
+        self.shared.click(button, 1, Deadline::after(Some(STOP))).await?;
+        Ok(true)
+    }
+
     async fn at_focus(
         &self,
         selector: &str,
@@ -239,6 +248,16 @@ impl Page {
 }
 
 impl Shared {
+    async fn click(&self, selector: &str, clicks: u32, deadline: Deadline) -> Result<(), PageError> {
+        loop {
+            let token = new_token();
+            let aim: Aim = self.ask("aim", selector, json!({ "token": token }), deadline).await?;
+            if self.click_aimed(token, &aim, clicks).await?.settle(selector, deadline)? {
+                return Ok(());
+            }
+        }
+    }
+
     async fn click_aimed(&self, token: u64, aim: &Aim, clicks: u32) -> Result<Landed, PageError> {
         let point = Point { x: aim.x, y: aim.y };
         let _gate = self.hold_documents().await?;
