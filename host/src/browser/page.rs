@@ -32,7 +32,9 @@ use url::Url;
 
 use super::cdp::{CdpError, Session};
 use super::error::PageError;
-use super::origin::{Origin, UrlPattern};
+use super::event::Condition;
+use super::origin::Origin;
+use super::traffic::UrlPattern;
 use gate::Gate;
 use inbox::Inbox;
 use listen::Capture;
@@ -40,6 +42,7 @@ use navigate::Document;
 use watches::Watches;
 use world::Worlds;
 
+pub use inbox::CLIENT_TOO_SLOW;
 pub use query::Bounds;
 pub use upload::UploadFile;
 
@@ -49,6 +52,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
 /// After a command was not answered in its time, the page has so long to show that it lives.
 const PROOF_OF_LIFE: Duration = Duration::from_secs(10);
+/// For pressing the stop button, and again for its going away.
+const STOP_DEADLINE: Duration = Duration::from_secs(2);
 /// What a page's queue may hold.
 const QUEUE_BYTES: usize = 8 << 20;
 /// Per call, see contract.md section 3, rule 11.
@@ -56,7 +61,7 @@ const MAX_NAVIGATIONS: u32 = 60;
 const MAX_ACTS: u32 = 2000;
 
 /// What a page may be used for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageSpec {
     /// Where it is kept warm.
     pub entry: Url,
@@ -186,15 +191,36 @@ impl Page {
     pub fn begin_call(&self) {
         self.shared.navigations.store(0, Ordering::Relaxed);
         self.shared.acts.store(0, Ordering::Relaxed);
-        self.shared.stop_watches();
         self.shared.capture.clear();
+        self.shared.stop_watches();
         self.shared.inbox.begin();
+    }
+
+    /// Presses the declared stop button and waits until it is gone: the site has stopped. Without one, or if the button is not
+    /// there, the page is at rest already.
+    ///
+    /// # Errors
+    /// When the button cannot be pressed, or stays.
+    pub async fn press_stop(&self) -> Result<(), PageError> {
+        let Some(button) = self.shared.spec.stop_button.clone() else { return Ok(()) };
+        if !self.visible(&button).await? {
+            return Ok(());
+        }
+        self.begin_call();
+        let gone = self.expect(Condition::Hidden(button.clone())).await?;
+        self.click(&button, 1, Some(STOP_DEADLINE)).await?;
+        while let Some(event) = self.next(STOP_DEADLINE).await? {
+            if event.source == gone {
+                return Ok(());
+            }
+        }
+        Err(PageError::Timeout(format!("{button} did not go away")))
     }
 
     /// A call is over: what it listened to, watched and expected is removed.
     pub fn end_call(&self) {
-        self.shared.stop_watches();
         self.shared.capture.clear();
+        self.shared.stop_watches();
         self.shared.inbox.end();
     }
 }

@@ -27,8 +27,6 @@ const NEWS_OF_TEXT: Duration = Duration::from_millis(200);
 /// An editor draws what was inserted a moment later; a long text takes a while.
 const SETTLE: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_secs(2);
-/// For the stop button: later the tab is closed instead.
-const STOP: Duration = Duration::from_secs(1);
 /// More is no gesture.
 const MAX_CLICKS: u32 = 3;
 /// Only short values are set whole (dates, colours), so that only they are sent along.
@@ -112,7 +110,14 @@ impl Page {
             return Err(PageError::Other { code: "invalid-clicks", message });
         }
         self.shared.spend_act()?;
-        self.shared.click(selector, clicks, Deadline::after(timeout)).await
+        let deadline = Deadline::after(timeout);
+        loop {
+            let token = new_token();
+            let aim: Aim = self.shared.ask("aim", selector, json!({ "token": token }), deadline).await?;
+            if self.shared.click_aimed(token, &aim, clicks).await?.settle(selector, deadline)? {
+                return Ok(());
+            }
+        }
     }
 
     /// Moves the pointer over the first match.
@@ -175,7 +180,7 @@ impl Page {
     /// # Errors
     /// As [`click`](Self::click).
     pub async fn type_text(&self, selector: &str, text: &str, timeout: Option<Duration>) -> Result<(), PageError> {
-        self.at_focus(selector, timeout, NEWS_OF_TEXT, async || self.shared.insert(text).await).await
+        self.at_focus(selector, timeout, &Input::Text(text)).await
     }
 
     /// Presses a key or a chord at the first match.
@@ -184,7 +189,7 @@ impl Page {
     /// `Other { code: "invalid-key" }`; as [`click`](Self::click).
     pub async fn press(&self, selector: &str, key: &str, timeout: Option<Duration>) -> Result<(), PageError> {
         let chord = Chord::parse(key)?;
-        self.at_focus(selector, timeout, NEWS, async || self.shared.strike(&chord).await).await
+        self.at_focus(selector, timeout, &Input::Keys(chord)).await
     }
 
     /// Chooses options of a `<select>` by value or label.
@@ -205,27 +210,7 @@ impl Page {
         self.shared.ask("reveal", selector, Value::Null, Deadline::after(timeout)).await
     }
 
-    /// Clicks the site's stop button, if it is to be seen. Says whether it was. Not counted among the call's acts: the host
-    /// does it when the caller has gone.
-    ///
-    /// # Errors
-    /// As [`click`](Self::click), when it cannot be clicked within a second.
-    pub async fn press_stop(&self) -> Result<bool, PageError> {
-        let Some(button) = self.shared.spec.stop_button.as_deref() else { return Ok(false) };
-        if !self.visible(button).await? {
-            return Ok(false);
-        }
-        self.shared.click(button, 1, Deadline::after(Some(STOP))).await?;
-        Ok(true)
-    }
-
-    async fn at_focus(
-        &self,
-        selector: &str,
-        timeout: Option<Duration>,
-        news: Duration,
-        input: impl AsyncFn() -> Result<(), PageError>,
-    ) -> Result<(), PageError> {
+    async fn at_focus(&self, selector: &str, timeout: Option<Duration>, input: &Input<'_>) -> Result<(), PageError> {
         self.shared.spend_act()?;
         let deadline = Deadline::after(timeout);
         loop {
@@ -235,8 +220,11 @@ impl Page {
             let landed = match self.shared.last_look("focused", json!({ "token": token })).await? {
                 Some(why) => Landed::No(why),
                 None => {
-                    input().await?;
-                    self.shared.landed(token, news).await
+                    match input {
+                        Input::Text(text) => self.shared.insert(text).await?,
+                        Input::Keys(chord) => self.shared.strike(chord).await?,
+                    }
+                    self.shared.landed(token, if matches!(input, Input::Keys(_)) { NEWS } else { NEWS_OF_TEXT }).await
                 }
             };
             drop(gate);
@@ -247,17 +235,13 @@ impl Page {
     }
 }
 
-impl Shared {
-    async fn click(&self, selector: &str, clicks: u32, deadline: Deadline) -> Result<(), PageError> {
-        loop {
-            let token = new_token();
-            let aim: Aim = self.ask("aim", selector, json!({ "token": token }), deadline).await?;
-            if self.click_aimed(token, &aim, clicks).await?.settle(selector, deadline)? {
-                return Ok(());
-            }
-        }
-    }
+/// What goes to the element that has focus.
+enum Input<'a> {
+    Text(&'a str),
+    Keys(Chord),
+}
 
+impl Shared {
     async fn click_aimed(&self, token: u64, aim: &Aim, clicks: u32) -> Result<Landed, PageError> {
         let point = Point { x: aim.x, y: aim.y };
         let _gate = self.hold_documents().await?;
