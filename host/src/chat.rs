@@ -1,9 +1,13 @@
 //! What every API dialect shares, free of HTTP and of any browser: the request, the pieces of an answer, the failures.
 
+pub mod compose;
 mod failure;
+pub mod limit;
+pub mod prompt;
 mod reply;
 mod request;
+pub mod usage;
 
 pub use failure::{Failure, FailureKind, Stage};
-pub use reply::{Citation, Delta, Finish, Outcome, Usage};
+pub use reply::{Citation, Delta, Finish, JobEvent, Outcome, Usage};
 pub use request::{Attachment, Kind, Part, Request, Role, Turn};

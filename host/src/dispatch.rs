@@ -1,11 +1,30 @@
 //! Jobs: which request gets which page, when, and for how long.
+//!
+//! **Invariants:** a page is in one place only: idle in its pool, or leased to one job. No prompt is submitted twice: a job is
+//! dispatched anew only while its call has not passed the point of no return.
+
+mod job;
+mod keeper;
+mod pool;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
-use crate::chat::{Delta, Failure, FailureKind, Kind, Outcome, Request};
+use crate::browser::{Instance, InstanceState};
+pub use crate::chat::JobEvent;
+use crate::chat::{Failure, FailureKind, Kind, Request};
+use crate::plugin::{Adapter, Deadlines, Registry};
+use pool::Pool;
+
+/// Pieces of an answer that may wait for a slow client, beside what the page holds.
+const EVENTS: usize = 64;
+/// What a client is told to wait when nothing better is known.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// A model that some loaded adapter offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,26 +54,37 @@ pub enum Health {
     Draining,
 }
 
-/// What happens to a job, in order: `Started`, `Submitted`, deltas, then `Done` or `Failed`, which is the last.
-#[derive(Debug)]
-pub enum JobEvent {
-    /// It has a page. May come again when the job is dispatched anew before it was submitted.
-    Started {
-        adapter: String,
-        instance: String,
-        queued: Duration,
-    },
-    /// From here on nothing may invite the client to retry.
-    Submitted,
-    Delta(Delta),
-    Done(Outcome),
-    Failed(Failure),
+/// How requests are dispatched.
+#[derive(Debug, Clone)]
+pub struct DispatchOptions {
+    /// Pages that one adapter may have at once.
+    pub pages: usize,
+    /// Requests of one adapter that may wait for a page.
+    pub queue: usize,
+    /// How long one may wait.
+    pub queue_wait: Duration,
+    pub deadlines: Deadlines,
+    /// The operator's settings of each adapter, as JSON objects.
+    pub settings: BTreeMap<String, String>,
+}
+
+impl Default for DispatchOptions {
+    fn default() -> Self {
+        Self {
+            pages: 4,
+            queue: 16,
+            queue_wait: Duration::from_secs(120),
+            deadlines: Deadlines::default(),
+            settings: BTreeMap::new(),
+        }
+    }
 }
 
 /// A request under way. Dropping it cancels it.
 #[derive(Debug)]
 pub struct Job {
     events: mpsc::Receiver<JobEvent>,
+    _cancel: DropGuard,
 }
 
 impl Job {
@@ -64,18 +94,74 @@ impl Job {
     }
 }
 
-/// The way in for every dialect.
+/// The way in for every dialect. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Dispatcher {}
+pub struct Dispatcher(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    registry: Arc<Registry>,
+    instance: Arc<Instance>,
+    options: DispatchOptions,
+    pools: Mutex<BTreeMap<String, Arc<Pool>>>,
+    /// Every task of this module: jobs, and pages on their way back.
+    tasks: TaskTracker,
+    /// No new jobs; idle pages are not reset any more.
+    draining: CancellationToken,
+    /// What still runs is to end now.
+    abort: CancellationToken,
+}
 
 impl Dispatcher {
+    /// Begins to keep a page warm for every adapter.
+    pub fn start(registry: Arc<Registry>, instance: Arc<Instance>, options: DispatchOptions) -> Self {
+        let inner = Arc::new(Inner {
+            registry,
+            instance,
+            options,
+            pools: Mutex::default(),
+            tasks: TaskTracker::new(),
+            draining: CancellationToken::new(),
+            abort: CancellationToken::new(),
+        });
+        inner.tasks.spawn(keeper::run(Arc::clone(&inner)));
+        Self(inner)
+    }
+
     /// The models that can be asked for, by id.
     pub fn models(&self) -> Vec<ModelInfo> {
-        Vec::new()
+        let of = |adapter: &Adapter| {
+            let manifest = &adapter.manifest;
+            let describe = |model: &crate::plugin::Model| ModelInfo {
+                id: format!("{}/{}", manifest.id, model.id),
+                adapter: manifest.id.clone(),
+                adapter_version: manifest.version.to_string(),
+                kind: model.kind,
+                label: model.label.clone(),
+                features: model.features.clone(),
+                verified: manifest.verified.clone(),
+            };
+            manifest.models.iter().map(describe).collect::<Vec<_>>()
+        };
+        self.0.registry.all().iter().flat_map(|adapter| of(adapter)).collect()
     }
 
     pub fn health(&self) -> Health {
-        Health::Starting
+        if self.0.draining.is_cancelled() {
+            return Health::Draining;
+        }
+        match &*self.0.instance.state().borrow() {
+            InstanceState::Starting => Health::Starting,
+            InstanceState::Ready { .. } if self.0.registry.all().is_empty() => {
+                Health::Failed("no adapter is loaded".into())
+            }
+            InstanceState::Ready { .. } => Health::Ready,
+            InstanceState::Restarting { attempt, reason } => {
+                Health::Degraded(format!("the browser is being restarted (attempt {attempt}): {reason}"))
+            }
+            InstanceState::Failed(reason) => Health::Failed(reason.clone()),
+            InstanceState::Stopped => Health::Draining,
+        }
     }
 
     /// Takes a request into the queue.
@@ -83,7 +169,62 @@ impl Dispatcher {
     /// # Errors
     /// At once where the model is unknown, the queue is full, or nothing can be answered now.
     pub fn submit(&self, request: Request) -> Result<Job, Failure> {
-        let _ = request;
-        Err(Failure::new(FailureKind::Starting { retry_after: Duration::from_secs(5) }, "the browser is starting"))
+        let (adapter, model) = self.0.find(&request.model)?;
+        self.0.available()?;
+        let place = self.0.pool(&adapter.manifest.id).enter().ok_or_else(|| {
+            let message = format!("all pages of {} are busy and its queue is full", adapter.manifest.name);
+            Failure::new(FailureKind::ServerBusy { retry_after: RETRY_AFTER }, message)
+        })?;
+        let (sender, events) = mpsc::channel(EVENTS);
+        let cancel = self.0.abort.child_token();
+        let job = job::Running::new(Arc::clone(&self.0), adapter, model, request, sender, cancel.clone());
+        self.0.tasks.spawn(job.run(place));
+        Ok(Job { events, _cancel: cancel.drop_guard() })
+    }
+
+    /// Takes no more requests, and waits until those that run have ended; what has not ended at the deadline is cancelled.
+    pub async fn drain(&self, deadline: Duration) {
+        self.0.draining.cancel();
+        self.0.tasks.close();
+        if tokio::time::timeout(deadline, self.0.tasks.wait()).await.is_err() {
+            self.0.abort.cancel();
+            // What is cancelled frees its page within a second.
+            let _ = tokio::time::timeout(Duration::from_secs(2), self.0.tasks.wait()).await;
+        }
+        self.0.pools.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl Inner {
+    fn find(&self, model: &str) -> Result<(Arc<Adapter>, usize), Failure> {
+        let unknown = || {
+            let message = format!("there is no model {model:?}; GET /v1/models lists those that are there");
+            Failure::new(FailureKind::ModelNotFound, message)
+        };
+        let (id, name) = model.split_once('/').ok_or_else(unknown)?;
+        let adapter = self.registry.get(id).ok_or_else(unknown)?;
+        let index = adapter.manifest.models.iter().position(|m| m.id == name).ok_or_else(unknown)?;
+        Ok((adapter, index))
+    }
+
+    /// Whether a request could be answered now.
+    fn available(&self) -> Result<(), Failure> {
+        if self.draining.is_cancelled() {
+            return Err(Failure::new(FailureKind::ShuttingDown, "the server is being stopped"));
+        }
+        let starting = |message: &str| Err(Failure::new(FailureKind::Starting { retry_after: RETRY_AFTER }, message));
+        match &*self.instance.state().borrow() {
+            InstanceState::Ready { .. } => Ok(()),
+            InstanceState::Starting => starting("the browser is starting"),
+            InstanceState::Restarting { reason, .. } => starting(&format!("the browser is being restarted: {reason}")),
+            InstanceState::Failed(reason) => Err(Failure::new(FailureKind::BrowserFailed, reason.clone())),
+            InstanceState::Stopped => Err(Failure::new(FailureKind::ShuttingDown, "the browser is stopped")),
+        }
+    }
+
+    fn pool(&self, adapter: &str) -> Arc<Pool> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || Arc::new(Pool::new(self.options.pages, self.options.queue));
+        Arc::clone(pools.entry(adapter.to_owned()).or_insert_with(make))
     }
 }

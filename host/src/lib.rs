@@ -1,5 +1,13 @@
 //! webai2api: AI chat websites as standard APIs. See ARCHITECTURE.md for the map of this crate.
 
+pub mod app;
 pub mod browser;
 pub mod chat;
+pub mod cli;
+pub mod config;
 pub mod dispatch;
+pub mod http;
+pub mod lab;
+pub mod plugin;
+pub mod store;
+pub mod telemetry;

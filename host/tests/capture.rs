@@ -415,13 +415,8 @@ fn a_web_socket_that_breaks_or_is_refused_ends() {
 fn what_began_before_the_listen_is_not_heard() {
     test(|lab, site| async move {
         let page = lab.page().await;
-        run(
-            &site,
-            &page,
-            "fetch('/api/sse?gate=before&n=5').then(r => r.text())
-            .then(() => fetch('/api/sse?n=7')).then(r => r.text())",
-        )
-        .await;
+        run(&site, &page, "fetch('/api/sse?gate=before&n=5').then(r => r.text()).then(() => fetch('/api/sse?n=7'))")
+            .await;
         site.hit("gate=before").await;
         page.listen(everything()).unwrap();
         site.open_gate("before");

@@ -1,1 +1,199 @@
+//! The adapter of the demo site, written as any author would write one: it knows what the page shows and sends, and nothing else.
 
+mod wire;
+
+use webai_adapter::{
+    Account, Adapter, Appetite, Ending, EventBody, Failure, Filter, Finish, Outcome, Page, Reply, Request, Seconds,
+    register,
+};
+
+use wire::{Answer, Patch};
+
+const CHAT_URL: &str = "http://demo.localhost/api/chat";
+const COMPOSER: &str = "testid=composer";
+const SEND: &str = "testid=send";
+const STOP: &str = "testid=stop";
+const MODEL_NAME: &str = "testid=model-name";
+/// The page says when it is ready for a person, and which of its views it shows.
+const VIEW: &str = "css=body[data-ready], body[data-view=sign-in], body[data-view=challenge]";
+
+struct Demo;
+
+impl Adapter for Demo {
+    fn probe(page: &Page) -> Result<Account, Failure> {
+        page.step("see who is signed in");
+        Ok(match view(page)?.as_str() {
+            "challenge" => Account::Challenge,
+            "sign-in" => Account::SignedOut,
+            _ => Account::SignedIn(Some(page.text("testid=account")?)),
+        })
+    }
+
+    fn generate(page: &Page, reply: &Reply, request: &Request) -> Result<Outcome, Failure> {
+        page.step("look at the page");
+        match view(page)?.as_str() {
+            "challenge" => return Err(Failure::Challenge("the demo site wants a person".into())),
+            "sign-in" => return Err(Failure::LoginRequired("nobody is signed in to the demo site".into())),
+            _ => {}
+        }
+        limit_banner(page)?;
+        choose_model(page, &request.model())?;
+        set_thinking(page, request)?;
+        attach(page, request)?;
+
+        page.step("type the prompt");
+        page.within(Seconds(5), |page| page.fill(COMPOSER, &request.prompt()))?;
+
+        page.step("send");
+        let answers = page.listen(&Filter {
+            url: CHAT_URL.into(),
+            method: Some("POST".into()),
+            statuses: Vec::new(),
+            content_types: Vec::new(),
+        })?;
+        reply.submitting();
+        page.within(Seconds(5), |page| page.click(SEND))?;
+
+        page.step("read the answer");
+        read(page, reply, answers)
+    }
+}
+
+register!(Demo);
+
+fn view(page: &Page) -> Result<String, Failure> {
+    Ok(page.attribute(VIEW, "data-view")?.unwrap_or_default())
+}
+
+/// A banner that was there before anything was sent.
+fn limit_banner(page: &Page) -> Result<(), Failure> {
+    const BANNER: &str = "testid=banner";
+    if !page.visible(BANNER)? {
+        return Ok(());
+    }
+    let text = page.text("testid=banner-text")?;
+    let kind = page.attribute(BANNER, "data-kind")?.unwrap_or_default();
+    let retry = page.attribute(BANNER, "data-retry-after")?.and_then(|s| s.parse().ok());
+    match kind.as_str() {
+        "rate_limited" => Err(Failure::rate_limited(text, retry)),
+        "quota_exhausted" => Err(Failure::quota_exhausted(text, retry)),
+        _ => Ok(()),
+    }
+}
+
+fn choose_model(page: &Page, model: &str) -> Result<(), Failure> {
+    page.step("choose the model");
+    let label = label(model)?;
+    let shown = |page: &Page| page.within(Seconds(5), |page| page.text(MODEL_NAME));
+    if shown(page)? == label {
+        return Ok(());
+    }
+    page.click("testid=model-picker")?;
+    let item = format!("testid=model-{model}");
+    if page.within(Seconds(2), |page| page.text(&item)).is_err() {
+        return Err(Failure::ModelUnavailable(format!("the demo site does not offer {label} now")));
+    }
+    page.click(&item)?;
+    if shown(page)? == label {
+        return Ok(());
+    }
+    Err(Failure::ModelUnavailable(format!("{label} could not be chosen")))
+}
+
+fn label(model: &str) -> Result<&'static str, Failure> {
+    Ok(match model {
+        "echo" => "Echo",
+        "reasoner" => "Reasoner",
+        "image" => "Image",
+        "script" => "Script",
+        _ => return Err(Failure::ModelUnavailable(format!("the demo site has no model {model:?}"))),
+    })
+}
+
+/// The toggle keeps its state between chats, so it is read first. Without a wish it stays as the model has it.
+fn set_thinking(page: &Page, request: &Request) -> Result<(), Failure> {
+    const TOGGLE: &str = "testid=thinking";
+    let Some(effort) = request.setting("reasoning-effort") else { return Ok(()) };
+    page.step("set thinking");
+    let wanted = !matches!(effort.as_str(), "none" | "minimal");
+    if page.checked(TOGGLE)? != wanted {
+        page.click(TOGGLE)?;
+    }
+    Ok(())
+}
+
+fn attach(page: &Page, request: &Request) -> Result<(), Failure> {
+    let count = u32::try_from(request.attachments().len()).unwrap_or(u32::MAX);
+    if count == 0 {
+        return Ok(());
+    }
+    page.step("attach files");
+    page.attach("testid=file-input", &(0..count).collect::<Vec<_>>())?;
+    page.step("wait for the uploads");
+    let last = format!("css=[data-testid=attachment]:not([data-state=uploading]) >> nth={}", count - 1);
+    page.within(Seconds(60), |page| page.text(&last))?;
+    match page.count("css=[data-testid=attachment][data-state=failed]")? {
+        0 => Ok(()),
+        failed => Err(Failure::InvalidRequest(format!("the site refused {failed} of {count} files"))),
+    }
+}
+
+/// Reads the one answer that belongs to this request.
+fn read(page: &Page, reply: &Reply, answers: u32) -> Result<Outcome, Failure> {
+    let mut answer = Answer::default();
+    let mut status = None;
+    let mut refusal = Vec::new();
+    while let Some(event) = page.next(webai_adapter::remaining())? {
+        if event.source != answers {
+            continue;
+        }
+        match event.body {
+            EventBody::Response(head) => {
+                reply.accepted();
+                status = Some(head.status);
+            }
+            EventBody::Bytes(bytes) if status == Some(200) => {
+                for patch in answer.push(&bytes)? {
+                    if send(reply, patch) == Appetite::Stop {
+                        page.step("stop the answer");
+                        page.within(Seconds(1), |page| page.click(STOP))?;
+                        return Ok(Outcome::stop().with_conversation(answer.conversation()));
+                    }
+                }
+                if answer.is_over() {
+                    return finish(&answer);
+                }
+            }
+            EventBody::Bytes(bytes) => refusal.extend(bytes),
+            EventBody::End(Ending::Complete | Ending::Aborted) if status == Some(200) => return finish(&answer),
+            EventBody::End(_) => return Err(wire::refused(status.unwrap_or_default(), &refusal)),
+            EventBody::Failed(why) => {
+                return Err(Failure::Upstream(format!("the connection to the demo site broke: {why}")));
+            }
+            _ => {}
+        }
+    }
+    Err(Failure::Timeout("the answer did not end".into()))
+}
+
+fn send(reply: &Reply, patch: Patch) -> Appetite {
+    match patch {
+        Patch::Text(text) => reply.text(text),
+        Patch::Reasoning(text) => reply.reasoning(text),
+        Patch::Picture { mime, bytes } => reply.media(&mime, &bytes),
+    }
+}
+
+fn finish(answer: &Answer) -> Result<Outcome, Failure> {
+    if let Some(error) = answer.error() {
+        return Err(error);
+    }
+    let finish = match answer.finish_reason() {
+        Some("stop") => Finish::Stop,
+        Some("length") => Finish::Length,
+        Some("content_filter") => Finish::ContentFilter,
+        Some(other) => Finish::Other(other.to_owned()),
+        None => return Err(Failure::Upstream("the demo site broke the answer off".into())),
+    };
+    Ok(Outcome::new(finish).with_conversation(answer.conversation()).with_model(answer.model()))
+}

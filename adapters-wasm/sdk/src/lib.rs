@@ -1,1 +1,60 @@
+//! Write an adapter for webai2api: a chat website as a sandboxed WebAssembly component.
+//!
+//! ```no_run
+//! use webai_adapter::{Adapter, Failure, Outcome, Page, Reply, Request, Seconds};
+//!
+//! struct Example;
+//!
+//! impl Adapter for Example {
+//!     fn generate(page: &Page, reply: &Reply, request: &Request) -> Result<Outcome, Failure> {
+//!         page.step("type the prompt");
+//!         page.fill("role=textbox[name=\"Message\"]", &request.prompt())?;
+//!         let answer = page.watch("css=.answer >> nth=-1")?;
+//!         reply.submitting();
+//!         page.click("role=button[name=\"Send\"]")?;
+//!         while let Some(event) = page.next(Seconds(30))? {
+//!             if event.source == answer {
+//!                 // ...
+//!             }
+//!         }
+//!         Ok(Outcome::stop())
+//!     }
+//! }
+//!
+//! webai_adapter::register!(Example);
+//! ```
+//!
+//! A page error becomes a failure by `?`: an element that was not found is reported as "the site changed", with the step that was
+//! under way and the selector.
 
+#[doc(hidden)]
+pub mod bindings;
+mod failure;
+mod log;
+mod page;
+mod provider;
+mod reply;
+mod request;
+pub mod sse;
+mod time;
+pub mod wtf8;
+
+pub use bindings::webai::adapter::page::{
+    Condition, DialogInfo, Ending, Event, EventBody, Filter, Message, Rect, ResponseHead,
+};
+pub use bindings::webai::adapter::reply::{Appetite, Citation};
+pub use bindings::webai::adapter::request::{Attachment, Kind};
+pub use bindings::webai::adapter::types::{Failure, Fault, Limit, Missing, PageError};
+pub use log::Level;
+#[doc(hidden)]
+pub use log::write as write_log;
+pub use page::Page;
+pub use provider::{Account, Adapter, Finish, Outcome};
+pub use reply::Reply;
+pub use request::Request;
+pub use time::{Millis, Seconds, now, remaining, sleep};
+
+/// The operator's settings: a JSON object that fits the manifest's `config.schema`.
+pub fn config() -> String {
+    bindings::webai::adapter::config::get()
+}

@@ -10,6 +10,18 @@ impl Origin {
         Self(origin.to_owned())
     }
 
+    pub fn parse(origin: &str) -> Result<Self, String> {
+        if origin.starts_with("https://") { Ok(Self(origin.to_owned())) } else { Err("must be https".into()) }
+    }
+
+    pub fn parse_with_demo(origin: &str) -> Result<Self, String> {
+        if origin == "http://demo.localhost" { Ok(Self(origin.to_owned())) } else { Self::parse(origin) }
+    }
+
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
     pub fn matches(&self, url: &Url) -> bool {
         match self.0.split_once("://*.") {
             Some((scheme, host)) => {
@@ -23,21 +35,6 @@ impl Origin {
 }
 
 impl std::fmt::Display for Origin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UrlPattern(String);
-
-impl UrlPattern {
-    pub fn for_tests(pattern: &str) -> Self {
-        Self(pattern.to_owned())
-    }
-}
-
-impl std::fmt::Display for UrlPattern {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }

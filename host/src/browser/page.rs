@@ -7,9 +7,9 @@ mod act;
 mod actor;
 mod fence;
 mod gate;
+mod inbox;
 mod input;
 mod keys;
-mod inbox;
 mod listen;
 mod navigate;
 mod query;
@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use chromiumoxide::Command;
 use chromiumoxide::cdp::browser_protocol::browser::BrowserContextId;
+use chromiumoxide::cdp::browser_protocol::page::StopLoadingParams;
 use chromiumoxide::cdp::browser_protocol::target::{CloseTargetParams, DisposeBrowserContextParams};
 use chromiumoxide::cdp::js_protocol::runtime::EvaluateParams;
 use tokio::sync::watch;
@@ -32,7 +33,9 @@ use url::Url;
 
 use super::cdp::{CdpError, Session};
 use super::error::PageError;
-use super::origin::{Origin, UrlPattern};
+use super::event::Condition;
+use super::origin::Origin;
+use super::traffic::UrlPattern;
 use gate::Gate;
 use inbox::Inbox;
 use listen::Capture;
@@ -40,6 +43,7 @@ use navigate::Document;
 use watches::Watches;
 use world::Worlds;
 
+pub use inbox::CLIENT_TOO_SLOW;
 pub use query::Bounds;
 pub use upload::UploadFile;
 
@@ -49,6 +53,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 const COMMAND_DEADLINE: Duration = Duration::from_secs(10);
 /// After a command was not answered in its time, the page has so long to show that it lives.
 const PROOF_OF_LIFE: Duration = Duration::from_secs(10);
+/// For pressing the stop button, and again for its going away.
+const STOP_DEADLINE: Duration = Duration::from_secs(2);
 /// What a page's queue may hold.
 const QUEUE_BYTES: usize = 8 << 20;
 /// Per call, see contract.md section 3, rule 11.
@@ -56,7 +62,7 @@ const MAX_NAVIGATIONS: u32 = 60;
 const MAX_ACTS: u32 = 2000;
 
 /// What a page may be used for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageSpec {
     /// Where it is kept warm.
     pub entry: Url,
@@ -114,6 +120,8 @@ struct Shared {
     capture: Capture,
     worlds: Worlds,
     watches: Watches,
+    /// What became of the last input.
+    landed: watch::Sender<Option<act::Landing>>,
     gate: Gate,
     document: watch::Sender<Document>,
     closed: watch::Sender<Option<CloseReason>>,
@@ -146,6 +154,7 @@ impl Page {
             inbox,
             worlds: Worlds::default(),
             watches: Watches::default(),
+            landed: watch::Sender::new(None),
             gate: Gate::default(),
             document: watch::Sender::new(Document::default()),
             closed: watch::Sender::new(None),
@@ -189,26 +198,36 @@ impl Page {
     pub fn begin_call(&self) {
         self.shared.navigations.store(0, Ordering::Relaxed);
         self.shared.acts.store(0, Ordering::Relaxed);
-        self.shared.stop_watches();
         self.shared.capture.clear();
+        self.shared.stop_watches();
         self.shared.inbox.begin();
     }
 
-    /// Clicks the site's stop button, so that it ends an answer that nobody waits for any more. False when the spec names none.
+    /// Presses the declared stop button and waits until it is gone: the site has stopped. Without one, or if the button is not
+    /// there, the page is at rest already.
     ///
     /// # Errors
-    /// As [`click`](Self::click), most often because no answer is under way and so there is no such button.
-    pub async fn press_stop(&self, timeout: Duration) -> Result<bool, PageError> {
-        let Some(button) = &self.shared.spec.stop_button else { return Ok(false) };
-        self.shared.acts.store(0, Ordering::Relaxed);
-        self.click(button, 1, Some(timeout)).await?;
-        Ok(true)
+    /// When the button cannot be pressed, or stays.
+    pub async fn press_stop(&self) -> Result<(), PageError> {
+        let Some(button) = self.shared.spec.stop_button.clone() else { return Ok(()) };
+        if !self.visible(&button).await? {
+            return Ok(());
+        }
+        self.begin_call();
+        let gone = self.expect(Condition::Hidden(button.clone())).await?;
+        self.click(&button, 1, Some(STOP_DEADLINE)).await?;
+        while let Some(event) = self.next(STOP_DEADLINE).await? {
+            if event.source == gone {
+                return Ok(());
+            }
+        }
+        Err(PageError::Timeout(format!("{button} did not go away")))
     }
 
     /// A call is over: what it listened to, watched and expected is removed.
     pub fn end_call(&self) {
-        self.shared.stop_watches();
         self.shared.capture.clear();
+        self.shared.stop_watches();
         self.shared.inbox.end();
     }
 }
@@ -280,8 +299,12 @@ impl Shared {
         }
     }
 
-    /// Closes the page as stuck unless its renderer answers.
+    /// Closes the page as stuck unless its renderer answers. While a navigation is under way nothing is passed on to it, so
+    /// that is stopped first.
     async fn prove_life(&self) {
+        if self.gate.is_leaving() {
+            self.session.tell(StopLoadingParams::default()).ok();
+        }
         let asked = self.raw_command(&self.session, EvaluateParams::new("0"), PROOF_OF_LIFE).await;
         if matches!(asked, Err(CdpError::Timeout { .. })) {
             self.close(CloseReason::Stuck);

@@ -10,12 +10,12 @@ mod body;
 mod exchange;
 mod headers;
 mod pattern;
+
+pub use pattern::UrlPattern;
 mod rule;
 mod scope;
 mod websocket;
 mod wire;
-
-pub(super) use pattern::UrlPattern;
 
 #[cfg(test)]
 mod tests;

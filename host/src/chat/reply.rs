@@ -1,6 +1,10 @@
 //! The pieces of an answer.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+
+use super::Failure;
 
 /// A source that the answer names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,4 +55,20 @@ pub struct Usage {
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
     pub reasoning_tokens: u64,
+}
+
+/// What happens to a job, in order: `Started`, `Submitted`, deltas, then `Done` or `Failed`, which is the last.
+#[derive(Debug)]
+pub enum JobEvent {
+    /// It has a page. May come again when the job is dispatched anew before it was submitted.
+    Started {
+        adapter: String,
+        instance: String,
+        queued: Duration,
+    },
+    /// From here on nothing may invite the client to retry.
+    Submitted,
+    Delta(Delta),
+    Done(Outcome),
+    Failed(Failure),
 }

@@ -103,8 +103,21 @@ impl Actor {
         let session = self.shared.session.child(&event.session);
         let driven = self.shared.driving.load(Ordering::Acquire) > 0;
         match self.fence.decide(&paused, driven) {
-            Verdict::Continue => self.admit(session, paused),
-            Verdict::Refuse(origin) => self.refuse(&session, &paused, origin),
+            Verdict::Continue => {
+                if paused.frame_id == self.shared.target
+                    && !paused.is_answer()
+                    && let Some(loader) = &paused.network_id
+                {
+                    self.shared.gate.leave(loader);
+                }
+                self.admit(session, paused);
+            }
+            Verdict::Refuse(origin) => {
+                if let Some(loader) = &paused.network_id {
+                    self.shared.gate.settle(loader);
+                }
+                self.refuse(&session, &paused, origin);
+            }
         }
         Ok(())
     }
@@ -208,6 +221,7 @@ impl Actor {
     /// Nothing more will come: a document that tried to leave while it loaded is never told to be ready.
     fn stopped_loading(&mut self, event: &Event) {
         if text(&event.params, "frameId") == Some(self.shared.target.as_str()) {
+            self.shared.gate.stay();
             self.shared.document.send_modify(|document| {
                 document.ready = true;
                 document.loaded = true;

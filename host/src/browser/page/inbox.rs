@@ -12,6 +12,8 @@ use super::super::event::{EventBody, PageEvent};
 
 /// What may wait for a slow adapter, in bytes. A site cannot be slowed, so that beyond it the call ends.
 pub(super) const MAX_BYTES: usize = 8 << 20;
+/// The code of the error by which a call learns that it read too slowly.
+pub const CLIENT_TOO_SLOW: &str = "client_too_slow";
 /// What an event costs beside what it carries, in bytes: a flood of small ones is bounded too.
 const OVERHEAD: usize = 128;
 
@@ -119,7 +121,7 @@ impl Inbox {
         let mut state = self.lock();
         if state.overflowed {
             let message = format!("more than {} MiB of the page's events waited to be read", MAX_BYTES >> 20);
-            return Err(PageError::Other { code: "client_too_slow", message });
+            return Err(PageError::Other { code: CLIENT_TOO_SLOW, message });
         }
         match state.events.pop_front() {
             Some(event) => {

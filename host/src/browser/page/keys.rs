@@ -92,7 +92,9 @@ impl Chord {
     pub(super) fn parse(name: &str) -> Result<Self, PageError> {
         let invalid = |what: &str| PageError::Other {
             code: "invalid-key",
-            message: format!("{name:?}: {what}; write a key such as Enter, a, ArrowDown, or a chord such as Control+Enter"),
+            message: format!(
+                "{name:?}: {what}; write a key such as Enter, a, ArrowDown, or a chord such as Control+Enter"
+            ),
         };
         // A plus is a key too: `Control++`.
         let (before, last) = match name.strip_suffix('+') {
@@ -191,7 +193,8 @@ mod tests {
             ("ArrowDown", "ArrowDown", "ArrowDown", 40, ""),
         ] {
             let chord = Chord::parse(name).unwrap();
-            let got = (chord.key.key.as_str(), chord.key.code.as_str(), chord.key.virtual_code, chord.key.text.as_str());
+            let got =
+                (chord.key.key.as_str(), chord.key.code.as_str(), chord.key.virtual_code, chord.key.text.as_str());
             assert_eq!(got, (key, code, virtual_code, text), "{name}");
         }
         let modifiers = Chord::parse("Control+Shift+Alt+Meta+k").unwrap().modifiers;

@@ -177,11 +177,12 @@ impl Shared {
             biased;
             () = self.cancel.cancelled() => return Err(PageError::Closed),
             shown = timeout_at(until, document.wait_for(over)) => match shown {
-                Ok(Ok(shown)) => shown.clone(),
+                Ok(Ok(shown)) => Some(shown.clone()),
                 Ok(Err(_)) => return Err(PageError::Closed),
-                Err(_) => return Err(self.give_up("the document does not load").await),
+                Err(_) => None,
             },
         };
+        let Some(shown) = shown else { return Err(self.give_up("the document does not load").await) };
         if refused(&shown) || shown.place == Place::Fenced {
             return Err(PageError::OriginDenied(shown.refused));
         }

@@ -356,7 +356,8 @@ impl Parser<'_> {
                     Some('"') if equals => Text::Part(self.quoted()?),
                     Some('/') if equals => self.regex()?,
                     _ => {
-                        return self.fail(self.at, "quote the name: [name=\"Send\"], or give a pattern: [name=/send/i]");
+                        return self
+                            .fail(self.at, "quote the name: [name=\"Send\"], or give a pattern: [name=/send/i]");
                     }
                 });
             }

@@ -24,14 +24,15 @@ impl Part {
 
 /// A compiled URL pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::browser) struct UrlPattern {
+pub struct UrlPattern {
+    text: String,
     address: Vec<Part>,
     query: Option<Vec<Part>>,
 }
 
 impl UrlPattern {
     /// None where the text cannot match any URL of the web.
-    pub(in crate::browser) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let known = ["https://", "http://", "wss://", "ws://"].iter().any(|scheme| text.starts_with(scheme));
         if !known || text.len() > MAX_LENGTH || text.contains('#') {
             return None;
@@ -40,10 +41,10 @@ impl UrlPattern {
             Some((address, query)) => (address, Some(query)),
             None => (text, None),
         };
-        Some(Self { address: compile(address), query: query.map(compile) })
+        Some(Self { text: text.to_owned(), address: compile(address), query: query.map(compile) })
     }
 
-    pub(in crate::browser) fn matches(&self, url: &str) -> bool {
+    pub fn matches(&self, url: &str) -> bool {
         let url = url.split('#').next().unwrap_or_default();
         let (address, query) = url.split_once('?').unwrap_or((url, ""));
         let literal = |text: &str| text.bytes().map(Part::Byte).collect::<Vec<_>>();
@@ -53,13 +54,19 @@ impl UrlPattern {
     }
 
     /// Whether all that `narrow` matches is surely matched by this pattern too.
-    pub(super) fn contains(&self, narrow: &Self) -> bool {
+    pub fn contains(&self, narrow: &Self) -> bool {
         let query = match (&self.query, &narrow.query) {
             (None, _) => true,
             (Some(_), None) => false,
             (Some(wide), Some(narrow)) => within(wide, narrow),
         };
         query && within(&self.address, &narrow.address)
+    }
+}
+
+impl std::fmt::Display for UrlPattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
     }
 }
 

@@ -17,7 +17,11 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("<div id=x role=button>Go</div>", "button", "Go"),
     ("<div id=x role='fancy button'>Go</div>", "button", "Go"),
     ("<span id=l hidden>Hidden label</span><button id=x aria-labelledby=l>no</button>", "button", "Hidden label"),
-    ("<span id=l>One</span><span id=m>Two</span><div id=x role=dialog aria-labelledby='l m'></div>", "dialog", "One Two"),
+    (
+        "<span id=l>One</span><span id=m>Two</span><div id=x role=dialog aria-labelledby='l m'></div>",
+        "dialog",
+        "One Two",
+    ),
     ("<button id=x aria-label=Delete aria-labelledby='x f'></button><a id=f href=/>File</a>", "button", "Delete File"),
     ("<input id=x type=submit>", "button", "Submit"),
     ("<input id=x type=button value=Press>", "button", "Press"),

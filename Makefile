@@ -1,0 +1,81 @@
+# `make help` lists what there is. Everything is made below target/, and nothing of it is committed.
+#
+# Honoured by every target that starts the program, as by the program itself:
+#   PORT  AUTH_TOKEN  WEBAI_CONFIG  WEBAI_DATA_DIR (default ./data)  LOG_FORMAT
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+DEBUG := target/debug/webai2api
+RELEASE := target/release/webai2api
+
+export WEBAI_DATA_DIR ?= $(CURDIR)/data
+# Where the program finds the adapters that come with it. In the image it is set by the Dockerfile.
+export WEBAI_BUNDLED ?= $(CURDIR)/target/adapters
+# Only `run` may hand these on to what it starts; a test must not change with the caller's settings.
+TEST_ENV := env -u PORT -u AUTH_TOKEN -u WEBAI_CONFIG -u WEBAI_DATA_DIR -u LOG_FORMAT -u RUST_LOG -u MAKEFLAGS -u MFLAGS
+
+.PHONY: help run build adapters test check test-rust test-scripts deny bench image-test fmt clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## set up what is missing, build, and start it (PORT, AUTH_TOKEN, WEBAI_CONFIG, WEBAI_DATA_DIR)
+	@scripts/setup build browser
+	@$(MAKE) build
+	@exec $(RELEASE) serve
+
+# The guest compiler is mostly a download, the program mostly computing: one beside the other.
+# cargo must not take make's job server for its own, hence no MAKEFLAGS.
+build: ## the program (target/release/webai2api) and the adapters (target/adapters)
+	@scripts/setup build
+	@unset MAKEFLAGS MFLAGS; scripts/guest-toolchain >/dev/null & guest=$$!; \
+	cargo build --locked --release -p webai2api || { kill $$guest 2>/dev/null; exit 1; }; \
+	wait $$guest; \
+	GUEST_QUIET=1 scripts/build-adapters $(RELEASE)
+
+adapters: ## the adapters alone (ADAPTER=demo: one of them)
+	@[ -x $(RELEASE) ] || cargo build --locked --release -p webai2api
+	@scripts/build-adapters $(RELEASE) $(ADAPTER)
+
+test: ## everything: format, lints, dependencies, unit, integration in a real Chromium, docs, scripts
+	@scripts/setup build browser clients
+	@$(MAKE) check deny test-scripts test-rust
+
+check: ## format and lints alone
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# Tests run against the debug program, and adapters made as they ship.
+test-rust:
+	$(TEST_ENV) cargo build --locked -p webai2api
+	$(TEST_ENV) scripts/build-adapters $(DEBUG)
+	if cargo nextest --version >/dev/null 2>&1; then \
+		$(TEST_ENV) cargo nextest run --locked --workspace; \
+	else \
+		$(TEST_ENV) cargo test --locked --workspace --lib --bins --tests; \
+	fi
+	$(TEST_ENV) cargo test --locked --workspace --doc
+
+test-scripts:
+	scripts/test-guest-toolchain
+
+deny: ## licences, sources and known vulnerabilities of the dependencies
+	scripts/check-dependencies
+
+bench: ## the benchmarks: a table, and JSON in target/bench
+	@scripts/setup build browser clients
+	@$(MAKE) build
+	@$(TEST_ENV) scripts/bench $(RELEASE)
+
+image-test: ## build the container image and try it, without a Docker daemon (Debian, as root)
+	@scripts/image-test
+
+fmt: ## format the sources
+	cargo fmt --all
+
+# The compiled dependencies and the guest compiler take minutes to make again, and stay.
+clean: ## remove what was built from our own sources
+	cargo clean -p webai2api -p webai-adapter -p webai-adapter-demo
+	rm -rf target/adapters target/bench

@@ -1,0 +1,193 @@
+//! Puts an answer together from its pieces, in the client's limits.
+//!
+//! A site may rewrite its answer ([`Delta::Restart`]). What a client was sent cannot be taken back, so a stream goes on only
+//! if the new text begins with all that was sent, and is otherwise ended with [`Rewritten`]. Who waits for the whole answer
+//! gets the last version, exactly.
+
+use base64::Engine as _;
+
+use super::limit::Limiter;
+use super::{Citation, Delta, Finish, usage};
+
+/// A piece to be sent on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    Text(String),
+    Reasoning(String),
+}
+
+/// The site took back text that the client already has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the site rewrote its answer after a part of it had been sent")]
+pub struct Rewritten;
+
+/// All of one kind of text, and how much of it was handed out.
+#[derive(Debug, Default)]
+struct Track {
+    text: String,
+    taken: usize,
+    /// What was handed out before the last restart, while the new text has not reached its end.
+    before: Option<String>,
+}
+
+impl Track {
+    fn restart(&mut self) {
+        let mut handed_out = self.before.take().unwrap_or_default();
+        if handed_out.is_empty() {
+            handed_out = std::mem::take(&mut self.text);
+            handed_out.truncate(self.taken);
+        }
+        self.text.clear();
+        self.taken = 0;
+        self.before = (!handed_out.is_empty()).then_some(handed_out);
+    }
+
+    fn take(&mut self) -> Result<Option<String>, Rewritten> {
+        if let Some(before) = &self.before {
+            if before.starts_with(&self.text) && before.len() > self.text.len() {
+                return Ok(None);
+            }
+            if !self.text.starts_with(before.as_str()) {
+                return Err(Rewritten);
+            }
+            self.taken = before.len();
+            self.before = None;
+        }
+        let new = self.text.get(self.taken..).unwrap_or_default().to_owned();
+        self.taken = self.text.len();
+        Ok((!new.is_empty()).then_some(new))
+    }
+}
+
+/// Takes deltas and gives what is to be sent.
+#[derive(Debug)]
+pub struct Composer {
+    fresh: Limiter,
+    limit: Limiter,
+    text: Track,
+    reasoning: Track,
+    citations: Vec<Citation>,
+    /// What pictures would count if they were text.
+    media_tokens: u64,
+}
+
+impl Composer {
+    /// `stop` and `max_tokens` as the client gave them; the limit counts text and reasoning.
+    pub fn new(stop: &[String], max_tokens: Option<u64>) -> Self {
+        let limit = Limiter::new(stop, max_tokens);
+        Self {
+            fresh: limit.clone(),
+            limit,
+            text: Track::default(),
+            reasoning: Track::default(),
+            citations: Vec::new(),
+            media_tokens: 0,
+        }
+    }
+
+    /// Adds a piece of the answer.
+    pub fn push(&mut self, delta: Delta) {
+        match delta {
+            Delta::Text(text) => self.add_text(&text),
+            Delta::Reasoning(text) => {
+                let passed = self.limit.count(&text);
+                self.reasoning.text.push_str(passed);
+            }
+            Delta::Citation(citation) => {
+                if !self.citations.contains(&citation) {
+                    self.citations.push(citation);
+                }
+            }
+            Delta::Progress(_) => {}
+            Delta::Media { mime_type, bytes } => self.add_media(&mime_type, &bytes),
+            Delta::Restart => {
+                self.limit = self.fresh.clone();
+                self.text.restart();
+                self.reasoning.restart();
+                self.citations.clear();
+                self.media_tokens = 0;
+            }
+        }
+    }
+
+    /// The answer is over: releases what was held back and appends the sources.
+    pub fn finish(&mut self) {
+        let last = self.limit.finish();
+        self.text.text.push_str(&last.text);
+        if self.limit.ended().is_none() && !self.citations.is_empty() {
+            let list = sources(&self.citations);
+            self.text.text.push_str(&list);
+        }
+    }
+
+    /// What has come since the last time.
+    ///
+    /// # Errors
+    /// When text that was handed out has been taken back.
+    pub fn take(&mut self) -> Result<Vec<Piece>, Rewritten> {
+        let reasoning = self.reasoning.take()?.map(Piece::Reasoning);
+        let text = self.text.take()?.map(Piece::Text);
+        Ok(reasoning.into_iter().chain(text).collect())
+    }
+
+    /// Whether text that was handed out is still missing from the new version: at the end of an answer it was taken back.
+    pub fn is_behind(&self) -> bool {
+        self.text.before.is_some() || self.reasoning.before.is_some()
+    }
+
+    /// Set once a limit ended the answer.
+    pub fn ended(&self) -> Option<&Finish> {
+        self.limit.ended()
+    }
+
+    pub fn text(&self) -> &str {
+        &self.text.text
+    }
+
+    pub fn reasoning(&self) -> &str {
+        &self.reasoning.text
+    }
+
+    /// Estimated tokens of text and of reasoning. Pictures count nothing.
+    pub fn tokens(&self) -> (u64, u64) {
+        let text = usage::tokens(&self.text.text).saturating_sub(self.media_tokens);
+        (text, usage::tokens(&self.reasoning.text))
+    }
+
+    fn add_text(&mut self, text: &str) {
+        let passed = self.limit.push(text);
+        self.text.text.push_str(&passed.text);
+    }
+
+    /// A picture is Markdown with a data URI. It is no text: no limit cuts it, or half a picture would be sent.
+    fn add_media(&mut self, mime_type: &str, bytes: &[u8]) {
+        if self.limit.ended().is_some() {
+            return;
+        }
+        let held = self.limit.finish();
+        let text = &mut self.text.text;
+        text.push_str(&held.text);
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push_str("\n\n");
+        }
+        let data = base64::engine::general_purpose::STANDARD.encode(bytes);
+        let (mark, name) = if mime_type.starts_with("image/") { ("!", "image") } else { ("", "file") };
+        let link = format!("{mark}[{name}](data:{mime_type};base64,{data})\n");
+        self.media_tokens += usage::tokens(&link);
+        text.push_str(&link);
+    }
+}
+
+fn sources(citations: &[Citation]) -> String {
+    let mut list = String::from("\n\n");
+    for (index, citation) in citations.iter().enumerate() {
+        let title = if citation.title.trim().is_empty() { &citation.url } else { &citation.title };
+        let title = title.replace(['[', ']', '\n', '\r'], " ");
+        let url = citation.url.replace(['(', ')', ' ', '\n', '\r', '<', '>'], "");
+        list.push_str(&format!("{}. [{}]({url})\n", index + 1, title.trim()));
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! Renders a conversation to the one text that is typed into a site's composer.
+//!
+//! The template, the same for every dialect:
+//! - A single user message goes as it is, without any heading.
+//! - Otherwise every turn, in order, is a heading line and its text, with an empty line between turns:
+//!   `[System]`, `[User]`, `[Assistant]`, `[Tool result: <call id>]`; a name is added as `[User: Ann]`.
+//! - System messages keep their places. Nothing is dropped: an empty message still has its heading.
+//! - An attachment is named in its place as `[Attachment 1: photo.png]`, numbered in the order in which they are uploaded.
+//!   In a single user message that is not needed: the attachments are there beside the text.
+//! - When the last turn is not the user's, a last line asks for the assistant's next message.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::{Attachment, Part, Request, Role, Turn};
+
+/// The prompt, and what goes up beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    pub text: String,
+    /// In the order in which the text numbers them.
+    pub attachments: Vec<Arc<Attachment>>,
+}
+
+/// Renders a whole conversation.
+pub fn render(request: &Request) -> Rendered {
+    render_turns(&request.turns)
+}
+
+/// Renders some turns, such as only those that are new to a chat that goes on.
+pub fn render_turns(turns: &[Turn]) -> Rendered {
+    let mut attachments = Vec::new();
+    if let [Turn { role: Role::User, name: None, parts }] = turns {
+        let text = render_parts(parts, &mut attachments, false);
+        return Rendered { text, attachments };
+    }
+    let mut text = String::new();
+    for turn in turns {
+        if !text.is_empty() {
+            text.push_str("\n\n");
+        }
+        text.push_str(&heading(turn));
+        let body = render_parts(&turn.parts, &mut attachments, true);
+        if !body.is_empty() {
+            text.push('\n');
+            text.push_str(&body);
+        }
+    }
+    if turns.last().is_some_and(|turn| turn.role != Role::User) {
+        text.push_str("\n\n(Go on with the assistant's next message.)");
+    }
+    Rendered { text, attachments }
+}
+
+/// A tool call that the assistant made earlier, as text in its turn.
+pub fn render_tool_call(id: &str, name: &str, arguments: &str) -> String {
+    format!("[Tool call {id}: {name}({arguments})]")
+}
+
+fn heading(turn: &Turn) -> String {
+    let role = match turn.role {
+        Role::System => "System",
+        Role::User => "User",
+        Role::Assistant => "Assistant",
+        Role::Tool => "Tool result",
+    };
+    match &turn.name {
+        Some(name) => format!("[{role}: {name}]"),
+        None => format!("[{role}]"),
+    }
+}
+
+fn render_parts(parts: &[Part], attachments: &mut Vec<Arc<Attachment>>, named: bool) -> String {
+    let mut text = String::new();
+    for part in parts {
+        let before = text.len();
+        if before > 0 && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        match part {
+            Part::Text(piece) => text.push_str(piece),
+            Part::Attachment(file) => {
+                attachments.push(Arc::clone(file));
+                if named {
+                    // Writing to a String cannot fail.
+                    let _ = write!(text, "[Attachment {}: {}]", attachments.len(), file.name);
+                } else {
+                    text.truncate(before);
+                }
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    fn turn(role: Role, text: &str) -> Turn {
+        Turn { role, name: None, parts: vec![Part::Text(text.into())] }
+    }
+
+    fn picture(name: &str) -> Part {
+        Part::Attachment(Arc::new(Attachment {
+            name: name.into(),
+            mime_type: "image/png".into(),
+            bytes: Bytes::from_static(b"x"),
+        }))
+    }
+
+    #[test]
+    fn a_single_user_message_goes_as_it_is() {
+        let rendered = render_turns(&[turn(Role::User, "  [User]\nhi\n")]);
+        assert_eq!(rendered.text, "  [User]\nhi\n");
+    }
+
+    #[test]
+    fn a_single_message_with_a_picture_is_its_text_alone() {
+        let parts = vec![Part::Text("what is".into()), picture("a.png"), Part::Text("this?".into())];
+        let rendered = render_turns(&[Turn { role: Role::User, name: None, parts }]);
+        assert_eq!(rendered.text, "what is\nthis?");
+        assert_eq!(rendered.attachments.len(), 1);
+    }
+
+    #[test]
+    fn every_turn_is_there_in_order_with_its_role() {
+        let mut tool = turn(Role::Tool, "12 degrees");
+        tool.name = Some("call_1".into());
+        let mut ann = turn(Role::User, "thanks");
+        ann.name = Some("Ann".into());
+        ann.parts.push(picture("b.png"));
+        let first = Turn { role: Role::User, name: None, parts: vec![picture("a.png"), Part::Text("weather?".into())] };
+        let rendered = render_turns(&[
+            turn(Role::System, "be brief"),
+            first,
+            turn(Role::Assistant, &render_tool_call("call_1", "weather", "{}")),
+            tool,
+            turn(Role::Assistant, ""),
+            ann,
+        ]);
+        assert_eq!(
+            rendered.text,
+            "[System]\nbe brief\n\n[User]\n[Attachment 1: a.png]\nweather?\n\n[Assistant]\n[Tool call call_1: \
+             weather({})]\n\n[Tool result: call_1]\n12 degrees\n\n[Assistant]\n\n[User: Ann]\nthanks\n[Attachment 2: b.png]"
+        );
+        assert_eq!(rendered.attachments.iter().map(|a| a.name.as_str()).collect::<Vec<_>>(), ["a.png", "b.png"]);
+    }
+
+    #[test]
+    fn a_conversation_that_ends_with_the_assistant_asks_it_to_go_on() {
+        let rendered = render_turns(&[turn(Role::User, "count"), turn(Role::Assistant, "1, 2,")]);
+        assert!(rendered.text.ends_with("1, 2,\n\n(Go on with the assistant's next message.)"));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_dropped(texts in proptest::collection::vec(".{0,30}", 1..6)) {
+            let turns: Vec<Turn> = texts.iter().map(|text| turn(Role::User, text)).collect();
+            let rendered = render_turns(&turns);
+            let mut rest = rendered.text.as_str();
+            for text in &texts {
+                let at = rest.find(text.as_str());
+                prop_assert!(at.is_some());
+                rest = &rest[at.unwrap() + text.len()..];
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The command line: parse, call, print. Only here is anything printed, the environment read, or an exit code chosen.
+
+mod banner;
+mod config;
+mod key;
+mod serve;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Turns the AI chat websites you are signed in to into standard APIs.
+#[derive(Debug, Parser)]
+#[command(version, about, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// Settings for every command; each wins over the environment and the file.
+#[derive(Debug, Args)]
+struct Options {
+    /// The configuration file (else WEBAI_CONFIG, else ./config.yaml if it is there)
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The folder for keys, browser profiles and caches
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<String>,
+    /// The port to listen on
+    #[arg(long, global = true)]
+    port: Option<String>,
+    /// error, warn, info, debug or trace
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// Any key of the configuration, such as queue.imageLimit=3
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Load adapters that nobody approved (for development)
+    #[arg(long, global = true)]
+    allow_unapproved: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the server (also without any command)
+    Serve,
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look up or change the admin key
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Say what is wrong with it, if anything
+    Check,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Print the admin key
+    Show,
+    /// Make a new admin key; it counts from the next start
+    Rotate,
+}
+
+/// What a wrong command line or configuration ends with.
+const USAGE: u8 = 2;
+
+/// Runs the program.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for; all else is a mistake.
+            let asked_for = !error.use_stderr();
+            let _ = error.print();
+            return if asked_for { ExitCode::SUCCESS } else { ExitCode::from(USAGE) };
+        }
+    };
+    let loaded = match config::load(&cli.options) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            complain(&error);
+            return ExitCode::from(USAGE);
+        }
+    };
+    let result = match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(&loaded),
+        Command::Config(ConfigCommand::Check) => config::check(&loaded),
+        Command::Key(KeyCommand::Show) => key::show(&loaded.config),
+        Command::Key(KeyCommand::Rotate) => key::rotate(&loaded.config),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One line, or several, to stderr. That nobody reads them is no reason to fail.
+fn complain(error: &anyhow::Error) {
+    let _ = writeln!(std::io::stderr(), "webai2api: {error:#}");
+}
+
+/// To stdout.
+fn print(text: &str) {
+    let mut stdout = std::io::stdout();
+    let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+}

@@ -1,0 +1,90 @@
+//! The configuration: built-in defaults, then the file, then the environment, then flags; later wins.
+//!
+//! Every key stands once in the table of its section's file, with its shape, default and meaning; what is not in a table is
+//! an error that names the nearest key. Nothing here reads a file or the environment: `cli` hands both in.
+
+mod adapters;
+mod backend;
+mod browser;
+mod deadlines;
+mod error;
+mod key;
+mod layers;
+mod limits;
+mod log;
+mod node;
+mod queue;
+mod server;
+mod shape;
+mod values;
+mod yaml;
+
+pub use adapters::Adapters;
+pub use backend::{Backend, Failover, InstanceEntry, Strategy, WorkerEntry};
+pub use browser::{Browser, Proxy, ProxyKind, Sandbox};
+pub use deadlines::Deadlines;
+pub use error::{ConfigError, Problem};
+pub use key::Key;
+pub use layers::Sources;
+pub use limits::Limits;
+pub use log::{Log, LogFormat};
+pub use queue::Queue;
+pub use server::{ApiKeyEntry, Beat, NonStreamBeat, Reasoning, Server};
+
+use values::Values;
+
+/// Everything that can be set.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub server: Server,
+    pub browser: Browser,
+    pub queue: Queue,
+    pub backend: Backend,
+    pub adapters: Adapters,
+    pub deadlines: Deadlines,
+    pub limits: Limits,
+    pub log: Log,
+}
+
+/// A configuration, and what its author should know about it.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub config: Config,
+    /// One sentence each; the settings count all the same.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Puts the layers together.
+    ///
+    /// # Errors
+    /// All that is wrong in any layer, each with its place, the value found, and the nearest known key.
+    pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+        let keys = keys();
+        let layered = layers::merge(sources, &keys)?;
+        let config = Self::read(&layered.values);
+        Ok(Loaded { config, warnings: layered.warnings })
+    }
+
+    fn read(values: &Values) -> Self {
+        Self {
+            server: Server::read(values),
+            browser: Browser::read(values),
+            queue: Queue::read(values),
+            backend: Backend::read(values),
+            adapters: Adapters::read(values),
+            deadlines: Deadlines::read(values),
+            limits: Limits::read(values),
+            log: Log::read(values),
+        }
+    }
+}
+
+/// All keys, section by section.
+pub fn keys() -> Vec<Key> {
+    [log::KEYS, server::KEYS, queue::KEYS, browser::KEYS, backend::KEYS, adapters::KEYS, deadlines::KEYS, limits::KEYS]
+        .concat()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,49 @@
+//! `adapters` and `demo`: where adapters come from, and how many pages each gets.
+
+use std::path::PathBuf;
+
+use super::key::Key;
+use super::shape::Shape;
+use super::values::Values;
+
+pub(super) const KEYS: &[Key] = &[
+    Key::new(
+        "adapters.dir",
+        Shape::Text,
+        "",
+        "the folder that is watched for adapters; empty: beside the program, or in the data folder",
+    ),
+    Key::new(
+        "adapters.allowUnapproved",
+        Shape::Bool,
+        "false",
+        "load adapters that nobody approved: for development only",
+    ),
+    Key::new(
+        "adapters.pages",
+        Shape::Integer { min: 1, max: 64 },
+        "2",
+        "how many pages an adapter has, and so how many requests at once",
+    ),
+    Key::new("demo.enabled", Shape::Bool, "true", "whether the built-in demo site and its models are there"),
+];
+
+#[derive(Debug, Clone)]
+pub struct Adapters {
+    pub dir: Option<PathBuf>,
+    pub allow_unapproved: bool,
+    pub pages: usize,
+    /// `demo.enabled`
+    pub demo: bool,
+}
+
+impl Adapters {
+    pub(super) fn read(values: &Values) -> Self {
+        Self {
+            dir: values.optional_text("adapters.dir").map(PathBuf::from),
+            allow_unapproved: values.bool("adapters.allowUnapproved"),
+            pages: values.usize("adapters.pages").max(1),
+            demo: values.bool("demo.enabled"),
+        }
+    }
+}

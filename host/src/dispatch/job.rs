@@ -1,0 +1,197 @@
+//! One request on its way: wait for a page, call the adapter, give the page back, and try again where that is safe.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::pool::{Lease, Place};
+use super::{Inner, RETRY_AFTER};
+use crate::browser::{Page, PageError};
+use crate::chat::{self, Failure, FailureKind, JobEvent, Outcome, Request, Stage};
+use crate::plugin::{Adapter, AdapterRequest, Call, Report, Timing};
+
+/// How often a request is dispatched at the most.
+const MAX_ATTEMPTS: u32 = 3;
+/// After its caller has gone, a page must be free again within this time; else it is closed.
+const STOP: Duration = Duration::from_secs(1);
+
+/// A job and all that it needs.
+pub(super) struct Running {
+    inner: Arc<Inner>,
+    adapter: Arc<Adapter>,
+    request: Arc<AdapterRequest>,
+    model: String,
+    events: mpsc::Sender<JobEvent>,
+    cancel: CancellationToken,
+    started: Instant,
+}
+
+impl Running {
+    pub(super) fn new(
+        inner: Arc<Inner>,
+        adapter: Arc<Adapter>,
+        model: usize,
+        request: Request,
+        events: mpsc::Sender<JobEvent>,
+        cancel: CancellationToken,
+    ) -> Self {
+        let public = request.model.clone();
+        let request = Arc::new(render(&adapter, model, request));
+        Self { inner, adapter, request, model: public, events, cancel, started: Instant::now() }
+    }
+
+    /// Ends with the answer, the failure, or the caller's leaving.
+    pub(super) async fn run(self, place: Place) {
+        let mut trace = Trace::default();
+        let result = self.attempts(&mut trace).await;
+        drop(place);
+        self.log(&trace, &result);
+        let last = match result {
+            Ok(outcome) => JobEvent::Done(outcome),
+            Err(failure) => JobEvent::Failed(failure),
+        };
+        // A caller that has gone needs no last word; one that does not read has its own deadline.
+        let _ = self.events.send_timeout(last, Duration::from_secs(30)).await;
+    }
+
+    async fn attempts(&self, trace: &mut Trace) -> Result<Outcome, Failure> {
+        loop {
+            trace.attempts += 1;
+            let lease = self.wait_for_page().await?;
+            trace.queued = self.started.elapsed();
+            self.tell_start(trace.queued).await;
+            let report = self.call(&lease).await;
+            trace.timing = report.timing;
+            let again = !report.submitted && retryable(&report) && trace.attempts < MAX_ATTEMPTS;
+            self.end(lease, &report).await;
+            match report.result {
+                Err(failure) if again => tracing::info!(id = self.request.id, %failure, "dispatched again"),
+                result => return result,
+            }
+        }
+    }
+
+    async fn wait_for_page(&self) -> Result<Lease, Failure> {
+        let pool = self.inner.pool(&self.adapter.manifest.id);
+        let lease = pool.lease(&self.inner.instance, &self.adapter.manifest);
+        let wait = self.inner.options.queue_wait;
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(Failure::new(FailureKind::ClientGone, "the client has gone")),
+            lease = lease => lease.map_err(no_page),
+            () = tokio::time::sleep(wait) => {
+                let message = format!("no page was free within {} s", wait.as_secs());
+                Err(Failure::new(FailureKind::ServerBusy { retry_after: RETRY_AFTER }, message))
+            }
+        }
+    }
+
+    async fn tell_start(&self, queued: Duration) {
+        let event = JobEvent::Started {
+            adapter: self.adapter.label(),
+            instance: self.inner.instance.name().to_owned(),
+            queued,
+        };
+        // The channel is empty here; a closed one means that the cancel token follows.
+        let _ = self.events.send(event).await;
+    }
+
+    async fn call(&self, lease: &Lease) -> Report {
+        let config = self.inner.options.settings.get(&self.adapter.manifest.id).map_or("{}", String::as_str);
+        lease.page().begin_call();
+        let call = Call {
+            page: Arc::clone(lease.page()),
+            request: Arc::clone(&self.request),
+            events: self.events.clone(),
+            deadlines: self.inner.options.deadlines,
+            cancel: self.cancel.clone(),
+            config: Arc::from(config),
+        };
+        let report = self.adapter.generate(call).await;
+        lease.page().end_call();
+        report
+    }
+
+    /// Leaves the site in peace and the page fit for the next request, or closes it.
+    async fn end(&self, lease: Lease, report: &Report) {
+        let keep = match &report.result {
+            Err(failure) => match failure.kind {
+                FailureKind::ClientGone if report.submitted => stop(lease.page()).await,
+                // A page that did not answer in time, or whose adapter died over it, may be in any state.
+                FailureKind::Timeout(_)
+                | FailureKind::BrowserFailed
+                | FailureKind::AdapterCrashed
+                | FailureKind::AdapterCpuLimit
+                | FailureKind::AdapterMemoryLimit => false,
+                _ => true,
+            },
+            Ok(_) => true,
+        };
+        if keep && !self.inner.draining.is_cancelled() {
+            lease.give_back(&self.inner.pool(&self.adapter.manifest.id), &self.inner.tasks);
+        }
+    }
+
+    fn log(&self, trace: &Trace, result: &Result<Outcome, Failure>) {
+        let outcome = match result {
+            Ok(outcome) => format!("{:?}", outcome.finish).to_lowercase(),
+            Err(failure) => format!("{:?}", failure.kind),
+        };
+        let ms = |d: Option<Duration>| d.map(|d| d.as_millis());
+        tracing::debug!(
+            id = self.request.id,
+            model = self.model,
+            adapter = self.adapter.label(),
+            attempts = trace.attempts,
+            queue_ms = trace.queued.as_millis(),
+            submit_ms = ms(trace.timing.submitted),
+            first_ms = ms(trace.timing.first_piece),
+            total_ms = self.started.elapsed().as_millis(),
+            guest_cpu_ms = trace.timing.cpu.as_millis(),
+            outcome,
+            "job"
+        );
+    }
+}
+
+#[derive(Debug, Default)]
+struct Trace {
+    attempts: u32,
+    queued: Duration,
+    timing: Timing,
+}
+
+/// Presses the site's stop button. False if the page did not come to rest in time.
+async fn stop(page: &Page) -> bool {
+    matches!(tokio::time::timeout(STOP, page.press_stop()).await, Ok(Ok(())))
+}
+
+/// What was the browser's fault and not the site's or the request's.
+fn retryable(report: &Report) -> bool {
+    matches!(&report.result, Err(failure) if failure.kind == FailureKind::BrowserFailed)
+}
+
+fn no_page(error: PageError) -> Failure {
+    match error {
+        PageError::Timeout(what) => {
+            Failure::new(FailureKind::Timeout(Stage::Navigate), format!("the site's entry did not open: {what}"))
+        }
+        error => Failure::new(FailureKind::BrowserFailed, format!("no page could be opened: {error}")),
+    }
+}
+
+fn render(adapter: &Adapter, model: usize, request: Request) -> AdapterRequest {
+    let model = adapter.manifest.models.get(model);
+    let rendered = chat::prompt::render(&request);
+    AdapterRequest {
+        id: request.id,
+        kind: model.map_or(chat::Kind::Text, |m| m.kind),
+        model: model.map(|m| m.id.clone()).unwrap_or_default(),
+        prompt: rendered.text,
+        attachments: rendered.attachments,
+        temporary: request.temporary,
+        options: request.options,
+    }
+}

@@ -1,0 +1,141 @@
+//! The pages of one adapter: some idle and warm, some leased, never more than allowed.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
+
+use crate::browser::{Instance, InstanceState, Page, PageError, PageSpec};
+use crate::plugin::Manifest;
+
+/// How long a page may take to open its entry.
+const ENTRY: Duration = Duration::from_secs(30);
+
+/// The pages of one adapter.
+#[derive(Debug)]
+pub(super) struct Pool {
+    slots: Arc<Semaphore>,
+    idle: Mutex<Vec<Page>>,
+    /// Jobs that run or wait.
+    present: Arc<AtomicUsize>,
+    max_present: usize,
+}
+
+/// A job's place: among those that run, or in the queue. Dropping it leaves.
+#[derive(Debug)]
+pub(super) struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// The right to use one page, and the page. Dropping it closes the page; [`Lease::give_back`] keeps it.
+#[derive(Debug)]
+pub(super) struct Lease {
+    page: Arc<Page>,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Lease {
+    pub(super) fn page(&self) -> &Arc<Page> {
+        &self.page
+    }
+
+    /// Makes the page fit for the next request, in the background. One that cannot be brought back to its entry is closed.
+    pub(super) fn give_back(self, pool: &Arc<Pool>, tasks: &TaskTracker) {
+        // Whoever still held the page has dropped it with its call; if not, it must not be used again.
+        let Ok(page) = Arc::try_unwrap(self.page) else { return };
+        let (pool, permit) = (Arc::clone(pool), self.permit);
+        tasks.spawn(async move {
+            match page.back_to_entry(Some(ENTRY)).await {
+                Ok(()) => pool.idle().push(page),
+                Err(error) => tracing::debug!(%error, "a page did not get back to its entry; it is closed"),
+            }
+            drop(permit);
+        });
+    }
+}
+
+impl Pool {
+    pub(super) fn new(pages: usize, queue: usize) -> Self {
+        Self {
+            slots: Arc::new(Semaphore::new(pages)),
+            idle: Mutex::default(),
+            present: Arc::default(),
+            max_present: pages + queue,
+        }
+    }
+
+    /// A place for one more job; none when the queue is full.
+    pub(super) fn enter(&self) -> Option<Place> {
+        let enter = |n: usize| (n < self.max_present).then_some(n + 1);
+        self.present.fetch_update(Ordering::AcqRel, Ordering::Acquire, enter).ok()?;
+        Some(Place(Arc::clone(&self.present)))
+    }
+
+    /// Waits for a free slot and gives a page that stands at the adapter's entry. In the order of asking. Safe to cancel.
+    ///
+    /// # Errors
+    /// When the browser cannot open the page.
+    pub(super) async fn lease(&self, instance: &Instance, manifest: &Manifest) -> Result<Lease, PageError> {
+        let permit = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| PageError::Closed)?;
+        let page = match self.take_idle(manifest) {
+            Some(page) => page,
+            None => open(instance, manifest).await?,
+        };
+        Ok(Lease { page: Arc::new(page), permit })
+    }
+
+    /// Opens a page if none is idle and a slot is free, and closes idle ones that are of no more use.
+    pub(super) async fn keep_warm(&self, instance: &Instance, manifest: &Manifest) -> Result<(), PageError> {
+        self.idle().retain(|page| usable(page, manifest));
+        let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() else { return Ok(()) };
+        if self.idle().is_empty() {
+            let page = open(instance, manifest).await?;
+            self.idle().push(page);
+        }
+        drop(permit);
+        Ok(())
+    }
+
+    fn take_idle(&self, manifest: &Manifest) -> Option<Page> {
+        let mut idle = self.idle();
+        idle.retain(|page| usable(page, manifest));
+        idle.pop()
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Page>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the tab is there, and was opened with the rights that this version of the adapter has.
+fn usable(page: &Page, manifest: &Manifest) -> bool {
+    page.closed().borrow().is_none() && *page.spec() == spec(manifest)
+}
+
+fn spec(manifest: &Manifest) -> PageSpec {
+    PageSpec {
+        entry: manifest.entry.clone(),
+        page: manifest.page.clone(),
+        pass: manifest.pass.clone(),
+        listen: manifest.listen.clone(),
+        stop_button: manifest.stop_button.clone(),
+        // Until accounts come, no adapter has cookies that should last.
+        throwaway: true,
+    }
+}
+
+/// Opens a page at the entry, waiting for a browser that is being restarted.
+async fn open(instance: &Instance, manifest: &Manifest) -> Result<Page, PageError> {
+    let mut state = instance.state();
+    let up = state.wait_for(|s| !matches!(s, InstanceState::Starting | InstanceState::Restarting { .. })).await;
+    drop(up.map_err(|_| PageError::Closed)?);
+    let page = instance.open_page(spec(manifest)).await?;
+    page.back_to_entry(Some(ENTRY)).await?;
+    Ok(page)
+}

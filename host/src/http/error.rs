@@ -1,0 +1,216 @@
+//! The one place that decides which status, code and headers a failure has.
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use crate::chat::{Failure, FailureKind};
+
+/// An error as a client gets it, in whatever envelope its dialect has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ApiError {
+    pub status: StatusCode,
+    /// A stable word for programs.
+    pub code: String,
+    /// For people.
+    pub message: String,
+    /// The field that is wrong, such as `messages[0].content`.
+    pub param: Option<String>,
+    pub retry_after: Option<Duration>,
+    /// The prompt may have reached the site: nothing may invite a retry.
+    pub submitted: bool,
+}
+
+impl ApiError {
+    pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code: code.to_owned(),
+            message: message.into(),
+            param: None,
+            retry_after: None,
+            submitted: false,
+        }
+    }
+
+    /// A 400 about one field.
+    pub fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { param: Some(param.into()), ..Self::new(StatusCode::BAD_REQUEST, "invalid_request", message) }
+    }
+
+    /// What OpenAI calls the type of an error, by its status.
+    pub fn kind(&self) -> &'static str {
+        match self.status.as_u16() {
+            401 => "authentication_error",
+            403 => "permission_error",
+            429 => "rate_limit_error",
+            400..=499 if self.status != StatusCode::FAILED_DEPENDENCY => "invalid_request_error",
+            _ => "server_error",
+        }
+    }
+
+    /// The headers that go with it.
+    pub fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if let Some(after) = self.retry_after {
+            // Whole seconds, and never "at once".
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        if self.submitted {
+            // OpenAI's and Anthropic's SDKs obey this before they look at the status.
+            headers.insert("x-should-retry", HeaderValue::from_static("false"));
+        }
+        headers
+    }
+
+    /// Clients retry these by themselves, and each retry would be a second message to the site.
+    fn invites_retry(status: StatusCode) -> bool {
+        matches!(status.as_u16(), 408 | 409 | 425 | 429 | 500..=599)
+    }
+
+    fn sealed(mut self, submitted: bool) -> Self {
+        self.submitted = submitted;
+        if submitted {
+            self.retry_after = None;
+            if Self::invites_retry(self.status) {
+                self.status = StatusCode::FAILED_DEPENDENCY;
+            }
+        }
+        self
+    }
+}
+
+/// Seconds after which another try makes sense when nobody said so.
+const LATER: Duration = Duration::from_secs(30);
+
+impl From<&Failure> for ApiError {
+    fn from(failure: &Failure) -> Self {
+        let (status, code, retry_after) = row(&failure.kind);
+        let mut message = match &failure.kind {
+            FailureKind::SiteChanged { step, selector } => {
+                format!("{} (step: {step}; looked for: {selector})", failure.message)
+            }
+            FailureKind::Timeout(stage) => format!("{} (stage: {stage})", failure.message),
+            _ => failure.message.clone(),
+        };
+        if let Some(adapter) = &failure.adapter {
+            message = format!("{adapter}: {message}");
+        }
+        let error = Self { retry_after, ..Self::new(status, code, message) };
+        let error = match failure.kind {
+            FailureKind::ModelNotFound | FailureKind::ModelUnavailable => Self { param: Some("model".into()), ..error },
+            _ => error,
+        };
+        error.sealed(failure.submitted)
+    }
+}
+
+/// The table: status, code, and when to try again.
+fn row(kind: &FailureKind) -> (StatusCode, &str, Option<Duration>) {
+    use FailureKind as K;
+    match kind {
+        K::LoginRequired => (StatusCode::FORBIDDEN, "login_required", None),
+        K::ChallengeRequired => (StatusCode::FORBIDDEN, "challenge_required", None),
+        K::RateLimited { retry_after } => {
+            (StatusCode::TOO_MANY_REQUESTS, "rate_limited", Some(retry_after.unwrap_or(LATER)))
+        }
+        K::QuotaExhausted { retry_after } => {
+            (StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", Some(retry_after.unwrap_or(LATER)))
+        }
+        K::ContentBlocked => (StatusCode::BAD_REQUEST, "content_policy_violation", None),
+        K::ModelNotFound => (StatusCode::NOT_FOUND, "model_not_found", None),
+        K::ModelUnavailable => (StatusCode::NOT_FOUND, "model_unavailable", None),
+        K::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid_request", None),
+        K::SiteChanged { .. } => (StatusCode::BAD_GATEWAY, "site_changed", None),
+        K::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, "timeout", None),
+        K::Upstream => (StatusCode::BAD_GATEWAY, "upstream_error", None),
+        K::Other(code) => (StatusCode::BAD_GATEWAY, code, None),
+        K::ServerBusy { retry_after } => (StatusCode::TOO_MANY_REQUESTS, "server_busy", Some(*retry_after)),
+        K::Starting { retry_after } => (StatusCode::SERVICE_UNAVAILABLE, "starting", Some(*retry_after)),
+        K::Quarantined => (StatusCode::SERVICE_UNAVAILABLE, "adapter_quarantined", Some(LATER)),
+        K::BrowserFailed => (StatusCode::SERVICE_UNAVAILABLE, "browser_failed", Some(Duration::from_secs(5))),
+        K::AdapterCpuLimit => (StatusCode::BAD_GATEWAY, "adapter_cpu_limit", None),
+        K::AdapterMemoryLimit => (StatusCode::BAD_GATEWAY, "adapter_memory_limit", None),
+        K::AdapterCrashed => (StatusCode::BAD_GATEWAY, "adapter_crashed", None),
+        K::ClientTooSlow => (StatusCode::BAD_GATEWAY, "client_too_slow", None),
+        K::ClientGone => (CLIENT_GONE, "client_gone", None),
+        K::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down", Some(Duration::from_secs(5))),
+    }
+}
+
+/// 499 as web servers log it. It is never sent: nobody is there.
+const CLIENT_GONE: StatusCode = match StatusCode::from_u16(499) {
+    Ok(status) => status,
+    Err(_) => StatusCode::BAD_REQUEST,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::Stage;
+
+    fn all() -> Vec<(FailureKind, u16, &'static str, Option<u64>)> {
+        use FailureKind as K;
+        let s = Duration::from_millis;
+        vec![
+            (K::LoginRequired, 403, "login_required", None),
+            (K::ChallengeRequired, 403, "challenge_required", None),
+            (K::RateLimited { retry_after: Some(s(1500)) }, 429, "rate_limited", Some(2)),
+            (K::RateLimited { retry_after: None }, 429, "rate_limited", Some(30)),
+            (K::QuotaExhausted { retry_after: Some(s(60_000)) }, 429, "insufficient_quota", Some(60)),
+            (K::ContentBlocked, 400, "content_policy_violation", None),
+            (K::ModelNotFound, 404, "model_not_found", None),
+            (K::ModelUnavailable, 404, "model_unavailable", None),
+            (K::InvalidRequest, 400, "invalid_request", None),
+            (K::SiteChanged { step: "send".into(), selector: "#b".into() }, 502, "site_changed", None),
+            (K::Timeout(Stage::FirstByte), 504, "timeout", None),
+            (K::Upstream, 502, "upstream_error", None),
+            (K::Other("odd".into()), 502, "odd", None),
+            (K::ServerBusy { retry_after: s(0) }, 429, "server_busy", Some(1)),
+            (K::Starting { retry_after: s(5000) }, 503, "starting", Some(5)),
+            (K::Quarantined, 503, "adapter_quarantined", Some(30)),
+            (K::BrowserFailed, 503, "browser_failed", Some(5)),
+            (K::AdapterCpuLimit, 502, "adapter_cpu_limit", None),
+            (K::AdapterMemoryLimit, 502, "adapter_memory_limit", None),
+            (K::AdapterCrashed, 502, "adapter_crashed", None),
+            (K::ClientTooSlow, 502, "client_too_slow", None),
+            (K::ClientGone, 499, "client_gone", None),
+            (K::ShuttingDown, 503, "shutting_down", Some(5)),
+        ]
+    }
+
+    #[test]
+    fn every_failure_has_its_row() {
+        for (kind, status, code, after) in all() {
+            let error = ApiError::from(&Failure::new(kind, "m"));
+            assert_eq!((error.status.as_u16(), error.code.as_str()), (status, code));
+            let headers = error.headers();
+            assert_eq!(headers.get("retry-after").map(|v| v.to_str().unwrap().parse().unwrap()), after, "{code}");
+            assert!(headers.get("x-should-retry").is_none());
+        }
+    }
+
+    #[test]
+    fn after_submitting_nothing_invites_a_retry() {
+        for (kind, status, code, _) in all() {
+            let failure = Failure { submitted: true, ..Failure::new(kind, "m") };
+            let error = ApiError::from(&failure);
+            let expected = if status == 429 || status >= 500 { 424 } else { status };
+            assert_eq!((error.status.as_u16(), error.code.as_str()), (expected, code));
+            let headers = error.headers();
+            assert!(headers.get("retry-after").is_none(), "{code}");
+            assert_eq!(headers.get("x-should-retry").unwrap(), "false");
+        }
+    }
+
+    #[test]
+    fn the_message_names_adapter_step_selector_and_stage() {
+        let kind = FailureKind::SiteChanged { step: "send".into(), selector: "css=#b".into() };
+        let failure = Failure { adapter: Some("demo 0.1.0".into()), ..Failure::new(kind, "not found") };
+        assert_eq!(ApiError::from(&failure).message, "demo 0.1.0: not found (step: send; looked for: css=#b)");
+        let late = Failure::new(FailureKind::Timeout(Stage::Queue), "no page became free");
+        assert_eq!(ApiError::from(&late).message, "no page became free (stage: queue)");
+    }
+}

@@ -1,0 +1,107 @@
+//! `POST /v1/chat/completions`: from the request to a job, and from the job to a response.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use futures::StreamExt as _;
+use futures::stream::unfold;
+
+use super::decode::{DecodeLimits, Draft, Remote, decode};
+use super::encode::Header;
+use super::reply::{self, Answer, Manner};
+use crate::chat::{Attachment, Failure, Request, prompt, usage};
+use crate::config::Reasoning;
+use crate::http::body::read_json;
+use crate::http::context::Context;
+use crate::http::media::{MediaLimits, check_picture};
+use crate::http::{ApiError, Caller, Edge};
+
+/// Decoding a body of this size takes no time worth a thread of its own.
+const SMALL: usize = 128 * 1024;
+
+pub(in crate::http) async fn completions(
+    State(edge): State<Arc<Edge>>,
+    Extension(context): Extension<Context>,
+    _: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let style = reasoning_style(&headers, edge.server.reasoning)?;
+    let body = read_json(&headers, body, &edge.limits).await?;
+    let media = MediaLimits { bytes: edge.limits.image_bytes, pixels: edge.limits.image_pixels };
+    let limits = DecodeLimits { attachments: edge.queue.image_limit, media };
+    let draft = if body.len() <= SMALL {
+        decode(&body, limits)?
+    } else {
+        tokio::task::spawn_blocking(move || decode(&body, limits)).await.map_err(|_| internal())??
+    };
+    context.log.note(|entry| {
+        entry.model = Some(draft.model.chars().take(100).collect());
+        entry.stream = draft.stream;
+    });
+    let fetched = fetch(&edge, draft.remotes(), media).await?;
+    answer(&edge, &context, draft, fetched, style).await
+}
+
+async fn answer(
+    edge: &Edge,
+    context: &Context,
+    draft: Draft,
+    fetched: Vec<Attachment>,
+    style: Reasoning,
+) -> Result<Response, ApiError> {
+    let (stream, include_usage, ignored) = (draft.stream, draft.include_usage, draft.ignored.join(", "));
+    let request = draft.into_request(context.id.clone(), fetched);
+    let answer = Answer::new(&request, completion_header(&request), context.log.clone());
+    let prompt_tokens = usage::tokens(&prompt::render(&request).text);
+    let job = edge.dispatcher.submit(request).map_err(|failure: Failure| ApiError::from(&failure))?;
+    let events = unfold(job, |mut job| async move { job.next().await.map(|event| (event, job)) }).boxed();
+    let manner = Manner {
+        style,
+        include_usage,
+        ignored,
+        prompt_tokens,
+        overhead: context.log.began().elapsed(),
+        beat: edge.server.beat,
+        interval: edge.server.beat_interval,
+        hold: edge.server.hold_status,
+        non_stream_beat: edge.server.non_stream_beat,
+    };
+    if stream { reply::stream(answer, events, manner).await } else { reply::whole(answer, events, manner).await }
+}
+
+fn completion_header(request: &Request) -> Header {
+    Header {
+        id: format!("chatcmpl-{}", request.id.trim_start_matches("req_")),
+        created: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        model: request.model.clone(),
+    }
+}
+
+fn reasoning_style(headers: &HeaderMap, default: Reasoning) -> Result<Reasoning, ApiError> {
+    let Some(value) = headers.get("x-webai-reasoning") else { return Ok(default) };
+    value.to_str().ok().and_then(Reasoning::parse).ok_or_else(|| {
+        let message = "The header x-webai-reasoning must be one of reasoning_content, reasoning, think, none.";
+        ApiError::invalid("x-webai-reasoning", message)
+    })
+}
+
+async fn fetch(edge: &Edge, remotes: Vec<Remote>, media: MediaLimits) -> Result<Vec<Attachment>, ApiError> {
+    let one = |(index, remote): (usize, Remote)| async move {
+        let wrong = |reason: String| ApiError::invalid(&remote.param, format!("`{}`: {reason}.", remote.param));
+        let bytes = edge.fetcher.fetch(&remote.url).await.map_err(|error| wrong(error.to_string()))?;
+        let picture = check_picture(&bytes, media).map_err(|error| wrong(error.to_string()))?;
+        let name = format!("linked-image-{}.{}", index + 1, picture.extension);
+        Ok(Attachment { name, mime_type: picture.mime_type.to_owned(), bytes })
+    };
+    futures::future::try_join_all(remotes.into_iter().enumerate().map(one)).await
+}
+
+fn internal() -> ApiError {
+    ApiError::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "The request could not be read.")
+}

@@ -1,0 +1,230 @@
+//! One call of an adapter: a fresh store, the guest's future, and who watches over it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use wasmtime::Store;
+
+use super::bindings::exports::webai::adapter::provider;
+use super::bindings::webai::adapter::types as wit;
+use super::clock::{Deadlines, StageClock};
+use super::guest_log::GuestLog;
+use super::handles::{HostState, Job, PageHandle, Progress, ReplyHandle, RequestHandle};
+use super::meter::{self, Meter};
+use super::{Adapter, AdapterRequest};
+use crate::browser::Page;
+use crate::chat::{Failure, FailureKind, Finish, JobEvent, Outcome, Stage};
+
+/// What a guest may move across the boundary in one host call.
+const HOSTCALL_BYTES: usize = 4 << 20;
+
+/// Everything that one answer needs.
+#[derive(Debug)]
+pub struct Call {
+    pub page: Arc<Page>,
+    pub request: Arc<AdapterRequest>,
+    /// `Submitted` and the deltas go here.
+    pub events: mpsc::Sender<JobEvent>,
+    pub deadlines: Deadlines,
+    /// The caller has gone.
+    pub cancel: CancellationToken,
+    /// The operator's settings, as JSON.
+    pub config: Arc<str>,
+}
+
+/// How a call went.
+#[derive(Debug)]
+pub struct Report {
+    pub result: Result<Outcome, Failure>,
+    /// Whether the prompt may have reached the site.
+    pub submitted: bool,
+    pub timing: Timing,
+}
+
+/// Where the time of a call went, each counted from its start.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Timing {
+    /// Store and instance were there.
+    pub instantiated: Duration,
+    /// The point of no return.
+    pub submitted: Option<Duration>,
+    /// The first piece of the answer.
+    pub first_piece: Option<Duration>,
+    pub total: Duration,
+    /// What the guest computed.
+    pub cpu: Duration,
+}
+
+/// Who is signed in, as the adapter's `probe` sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Account {
+    SignedIn(Option<String>),
+    SignedOut,
+    Challenge,
+    Unknown,
+}
+
+impl Adapter {
+    /// Answers one request. Ends by itself: at a deadline, at the budget, or soon after the caller has gone. The page is left as
+    /// the guest left it; to stop the site is the caller's task.
+    pub async fn generate(&self, call: Call) -> Report {
+        let started = Instant::now();
+        let progress = Arc::new(Progress::new(StageClock::new(call.deadlines), call.cancel));
+        let job = Job { request: Arc::clone(&call.request), events: call.events };
+        let meter = Meter::new(self.manifest.limits.cpu);
+        let log = GuestLog::new(&self.manifest.id, &call.request.id);
+        let state =
+            HostState::new(call.page, Some(job), Arc::clone(&progress), call.config, log, self.manifest.limits.memory);
+        let mut store = self.store(state, &meter);
+        let mut instantiated = Duration::ZERO;
+        let guest = async {
+            let instance = self.pre.instantiate_async(&mut store).await?;
+            instantiated = started.elapsed();
+            let table = &mut store.data_mut().table;
+            let page = table.push(PageHandle)?;
+            let reply = table.push(ReplyHandle::default())?;
+            let request = table.push(RequestHandle)?;
+            instance.webai_adapter_provider().call_generate(&mut store, page, reply, request).await
+        };
+        let ended = watch_over(&progress, guest).await;
+        let result = match ended {
+            Ended::Returned(Ok(Ok(outcome))) => self.outcome(&progress, outcome),
+            Ended::Returned(Ok(Err(failure))) => Err(self.guest_failure(&progress, failure)),
+            Ended::Returned(Err(trap)) => Err(self.trap(&store, &meter, &trap)),
+            Ended::Cancelled => Err(Failure::new(FailureKind::ClientGone, "the client has gone")),
+            Ended::Expired(stage) => Err(expired(stage)),
+        };
+        let since = |at: Option<Instant>| at.map(|at| at.duration_since(started));
+        let timing = Timing {
+            instantiated,
+            submitted: since(progress.submitted()),
+            first_piece: since(progress.first_piece()),
+            total: started.elapsed(),
+            cpu: meter.used(),
+        };
+        let submitted = timing.submitted.is_some();
+        let result = result.map_err(|failure| Failure { adapter: Some(self.label()), submitted, ..failure });
+        Report { result, submitted, timing }
+    }
+
+    /// Asks the adapter who is signed in. Sends nothing to the site.
+    ///
+    /// # Errors
+    /// What the adapter found instead, or how it ended.
+    pub async fn probe(&self, page: Arc<Page>, deadlines: Deadlines, config: Arc<str>) -> Result<Account, Failure> {
+        let progress = Arc::new(Progress::new(StageClock::new(deadlines), CancellationToken::new()));
+        let meter = Meter::new(self.manifest.limits.cpu);
+        let log = GuestLog::new(&self.manifest.id, "probe");
+        let state = HostState::new(page, None, Arc::clone(&progress), config, log, self.manifest.limits.memory);
+        let mut store = self.store(state, &meter);
+        let guest = async {
+            let instance = self.pre.instantiate_async(&mut store).await?;
+            let page = store.data_mut().table.push(PageHandle)?;
+            instance.webai_adapter_provider().call_probe(&mut store, page).await
+        };
+        match watch_over(&progress, guest).await {
+            Ended::Returned(Ok(Ok(account))) => Ok(match account {
+                provider::Account::SignedIn(name) => Account::SignedIn(name),
+                provider::Account::SignedOut => Account::SignedOut,
+                provider::Account::Challenge => Account::Challenge,
+                provider::Account::Unknown => Account::Unknown,
+            }),
+            Ended::Returned(Ok(Err(failure))) => Err(self.guest_failure(&progress, failure)),
+            Ended::Returned(Err(trap)) => Err(self.trap(&store, &meter, &trap)),
+            Ended::Cancelled => Err(Failure::new(FailureKind::ClientGone, "cancelled")),
+            Ended::Expired(stage) => Err(expired(stage)),
+        }
+    }
+
+    fn store(&self, state: HostState, meter: &Arc<Meter>) -> Store<HostState> {
+        let mut store = Store::new(self.pre.engine(), state);
+        store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(HOSTCALL_BYTES);
+        meter::attach(&mut store, meter);
+        store
+    }
+
+    fn outcome(&self, progress: &Progress, outcome: provider::Outcome) -> Result<Outcome, Failure> {
+        if progress.client_too_slow() {
+            return Err(Failure::new(FailureKind::ClientTooSlow, "the client did not read the answer"));
+        }
+        let finish = match outcome.finish {
+            provider::Finish::Stop => Finish::Stop,
+            provider::Finish::Length => Finish::Length,
+            provider::Finish::ContentFilter => Finish::ContentFilter,
+            provider::Finish::Other(reason) => Finish::Other(reason),
+        };
+        Ok(Outcome { finish, conversation: outcome.conversation, model: outcome.model })
+    }
+
+    fn guest_failure(&self, progress: &Progress, failure: wit::Failure) -> Failure {
+        if progress.client_too_slow() {
+            return Failure::new(FailureKind::ClientTooSlow, "the client did not read the answer");
+        }
+        let seconds = |s: Option<u32>| s.map(|s| Duration::from_secs(s.into()));
+        let (kind, message) = match failure {
+            wit::Failure::LoginRequired(m) => (FailureKind::LoginRequired, m),
+            wit::Failure::Challenge(m) => (FailureKind::ChallengeRequired, m),
+            wit::Failure::RateLimited(l) => {
+                (FailureKind::RateLimited { retry_after: seconds(l.retry_after_s) }, l.message)
+            }
+            wit::Failure::QuotaExhausted(l) => {
+                (FailureKind::QuotaExhausted { retry_after: seconds(l.retry_after_s) }, l.message)
+            }
+            wit::Failure::ContentBlocked(m) => (FailureKind::ContentBlocked, m),
+            wit::Failure::ModelUnavailable(m) => (FailureKind::ModelUnavailable, m),
+            wit::Failure::InvalidRequest(m) => (FailureKind::InvalidRequest, m),
+            wit::Failure::SiteChanged(missing) => {
+                let message = format!(
+                    "{} is not as the adapter knows it: at step {:?}, {} was not found",
+                    self.manifest.name, missing.step, missing.selector
+                );
+                (FailureKind::SiteChanged { step: missing.step, selector: missing.selector }, message)
+            }
+            wit::Failure::Timeout(m) => (FailureKind::Timeout(progress.clock.stage()), m),
+            wit::Failure::Cancelled => (FailureKind::ClientGone, "the client has gone".to_owned()),
+            wit::Failure::Upstream(m) => (FailureKind::Upstream, m),
+            wit::Failure::Other(fault) if fault.code == "page-closed" => {
+                (FailureKind::BrowserFailed, "the browser tab died".to_owned())
+            }
+            wit::Failure::Other(fault) => (FailureKind::Other(fault.code), fault.message),
+        };
+        Failure::new(kind, message)
+    }
+
+    fn trap(&self, store: &Store<HostState>, meter: &Meter, trap: &wasmtime::Error) -> Failure {
+        tracing::error!(target: "adapter", adapter = self.label(), "the adapter ended: {trap:?}");
+        let (kind, message) = if meter.exceeded() {
+            let budget = self.manifest.limits.cpu;
+            (FailureKind::AdapterCpuLimit, format!("the adapter used more than {budget:?} of processor time"))
+        } else if store.data().limiter.exceeded() {
+            let memory = self.manifest.limits.memory >> 20;
+            (FailureKind::AdapterMemoryLimit, format!("the adapter asked for more than {memory} MiB of memory"))
+        } else {
+            (FailureKind::AdapterCrashed, "the adapter crashed; its log says where".to_owned())
+        };
+        Failure::new(kind, message)
+    }
+}
+
+enum Ended<T> {
+    Returned(wasmtime::Result<T>),
+    Cancelled,
+    Expired(Stage),
+}
+
+/// Runs the guest until it returns, its caller has gone, or a deadline has passed. Dropping the guest's future unwinds it.
+async fn watch_over<T>(progress: &Progress, guest: impl Future<Output = wasmtime::Result<T>>) -> Ended<T> {
+    tokio::select! {
+        biased;
+        result = guest => Ended::Returned(result),
+        () = progress.cancel.cancelled() => Ended::Cancelled,
+        stage = progress.clock.expired() => Ended::Expired(stage),
+    }
+}
+
+fn expired(stage: Stage) -> Failure {
+    Failure::new(FailureKind::Timeout(stage), format!("the site did not answer in time (stage: {stage})"))
+}

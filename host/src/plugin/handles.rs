@@ -1,0 +1,145 @@
+//! What the guest's three resources stand for, and what one call's store holds.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use bytes::BytesMut;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use wasmtime::component::ResourceTable;
+
+use super::AdapterRequest;
+use super::clock::StageClock;
+use super::guest_log::GuestLog;
+use super::limiter::MemoryLimiter;
+use crate::browser::Page;
+use crate::chat::{JobEvent, Stage};
+
+/// Handles that a guest may hold at once; it is given three.
+const MAX_HANDLES: usize = 1000;
+
+/// The guest's `page`.
+#[derive(Debug)]
+#[expect(unreachable_pub, reason = "the generated bindings export it again")]
+pub struct PageHandle;
+
+/// The guest's `reply`.
+#[derive(Debug, Default)]
+#[expect(unreachable_pub, reason = "the generated bindings export it again")]
+pub struct ReplyHandle {
+    pub(super) media: Vec<OpenMedia>,
+    pub(super) media_bytes: usize,
+}
+
+/// A picture that is being written.
+#[derive(Debug)]
+pub(super) struct OpenMedia {
+    pub(super) id: u32,
+    pub(super) mime_type: String,
+    pub(super) bytes: BytesMut,
+}
+
+/// The guest's `request`.
+#[derive(Debug)]
+#[expect(unreachable_pub, reason = "the generated bindings export it again")]
+pub struct RequestHandle;
+
+/// What a call is about; none of it while the guest is only asked to `probe`.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) request: Arc<AdapterRequest>,
+    pub(super) events: mpsc::Sender<JobEvent>,
+}
+
+/// Shared by the guest's host functions and by whoever watches over the call.
+#[derive(Debug)]
+pub(super) struct Progress {
+    pub(super) clock: StageClock,
+    pub(super) cancel: CancellationToken,
+    submitted: OnceLock<Instant>,
+    first_piece: OnceLock<Instant>,
+    too_slow: AtomicBool,
+}
+
+impl Progress {
+    pub(super) fn new(clock: StageClock, cancel: CancellationToken) -> Self {
+        let (submitted, first_piece) = (OnceLock::new(), OnceLock::new());
+        Self { clock, cancel, submitted, first_piece, too_slow: AtomicBool::new(false) }
+    }
+
+    /// When the point of no return was passed, if it was.
+    pub(super) fn submitted(&self) -> Option<Instant> {
+        self.submitted.get().copied()
+    }
+
+    /// When the first piece of the answer was handed on.
+    pub(super) fn first_piece(&self) -> Option<Instant> {
+        self.first_piece.get().copied()
+    }
+
+    /// The point of no return. True the first time.
+    pub(super) fn submit(&self) -> bool {
+        let first = self.submitted.set(Instant::now()).is_ok();
+        if first {
+            self.clock.enter(Stage::FirstByte);
+        }
+        first
+    }
+
+    /// A piece of the answer goes out.
+    pub(super) fn piece(&self) {
+        self.first_piece.get_or_init(Instant::now);
+        self.clock.data();
+    }
+
+    pub(super) fn client_too_slow(&self) -> bool {
+        self.too_slow.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_client_too_slow(&self) {
+        self.too_slow.store(true, Ordering::Release);
+    }
+}
+
+/// The data of one call's store.
+pub(super) struct HostState {
+    pub(super) table: ResourceTable,
+    pub(super) limiter: MemoryLimiter,
+    pub(super) page: Arc<Page>,
+    pub(super) job: Option<Job>,
+    pub(super) progress: Arc<Progress>,
+    pub(super) config: Arc<str>,
+    pub(super) log: GuestLog,
+    /// The last name given to `page.step`.
+    pub(super) step: String,
+    /// Whether something was filled in since: then the next click or press sends it.
+    pub(super) armed: bool,
+}
+
+impl HostState {
+    pub(super) fn new(
+        page: Arc<Page>,
+        job: Option<Job>,
+        progress: Arc<Progress>,
+        config: Arc<str>,
+        log: GuestLog,
+        memory: usize,
+    ) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_HANDLES);
+        let limiter = MemoryLimiter::new(memory);
+        Self { table, limiter, page, job, progress, config, log, step: String::new(), armed: false }
+    }
+
+    /// Sets the point of no return, and tells whoever waits for the answer.
+    pub(super) async fn submit(&mut self) {
+        self.armed = false;
+        if self.progress.submit()
+            && let Some(job) = &self.job
+        {
+            // A receiver that is gone is noticed by its cancel token.
+            let _ = job.events.send(JobEvent::Submitted).await;
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! `page`: the lent tab. Every function here is one call of `browser::page`, plus what the stages of a request need to know.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::Resource;
+
+use crate::browser::{self, PageError};
+use crate::browser::{Page, UploadFile};
+use crate::chat::Stage;
+use crate::plugin::bindings::webai::adapter::page as wit;
+use crate::plugin::bindings::webai::adapter::types::Fault;
+use crate::plugin::handles::{HostState, PageHandle};
+
+/// The result of a host function: the outer one ends the guest, the inner one is the guest's to handle.
+type Answer<T> = wasmtime::Result<Result<T, wit::PageError>>;
+
+/// An act or a query that names no time-out waits this long.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Opening a page may take longer.
+const DEFAULT_NAVIGATION: Duration = Duration::from_secs(30);
+
+impl wit::Host for HostState {}
+
+impl HostState {
+    /// Runs an operation on the page until it is done or the caller has gone.
+    async fn on_page<T, F>(&mut self, operation: impl FnOnce(Arc<Page>) -> F) -> Answer<T>
+    where
+        F: Future<Output = Result<T, PageError>>,
+    {
+        let cancelled = self.progress.cancel.clone();
+        let operation = operation(Arc::clone(&self.page));
+        let result = tokio::select! {
+            biased;
+            () = cancelled.cancelled() => Err(PageError::Cancelled),
+            result = operation => result,
+        };
+        Ok(result.map_err(to_wit))
+    }
+
+    /// A navigation has a stage of its own, and the time for what follows begins anew after it.
+    async fn navigate<F>(&mut self, operation: impl FnOnce(Arc<Page>) -> F) -> Answer<()>
+    where
+        F: Future<Output = Result<(), PageError>>,
+    {
+        let submitting = self.progress.submitted().is_none();
+        if submitting {
+            self.progress.clock.enter(Stage::Navigate);
+        }
+        let answer = self.on_page(operation).await;
+        if submitting {
+            self.progress.clock.enter(Stage::Submit);
+        }
+        answer
+    }
+
+    /// The host sets the point of no return by itself at the first click or press after something was filled in: an adapter
+    /// that forgets `submitting` must not cause a second message.
+    async fn before_send(&mut self) {
+        if self.armed {
+            self.submit().await;
+        }
+    }
+
+    /// How long an act or a query may take: never longer than the call.
+    fn wait(&self, timeout: Option<u64>) -> Option<Duration> {
+        Some(timeout.map_or(DEFAULT_TIMEOUT, Duration::from_millis).min(self.progress.clock.remaining()))
+    }
+
+    fn wait_for_load(&self, timeout: Option<u64>) -> Option<Duration> {
+        Some(timeout.map_or(DEFAULT_NAVIGATION, Duration::from_millis).min(self.progress.clock.remaining()))
+    }
+}
+
+impl wit::HostPage for HostState {
+    async fn step(&mut self, _: Resource<PageHandle>, name: String) -> wasmtime::Result<()> {
+        tracing::debug!(step = name, "step");
+        self.step = name;
+        Ok(())
+    }
+
+    async fn goto(&mut self, _: Resource<PageHandle>, url: String, timeout: Option<u64>) -> Answer<()> {
+        let wait = self.wait_for_load(timeout);
+        self.navigate(|page| async move { page.goto(&url, wait).await }).await
+    }
+
+    async fn reload(&mut self, _: Resource<PageHandle>, timeout: Option<u64>) -> Answer<()> {
+        let wait = self.wait_for_load(timeout);
+        self.navigate(|page| async move { page.reload(wait).await }).await
+    }
+
+    async fn back_to_entry(&mut self, _: Resource<PageHandle>, timeout: Option<u64>) -> Answer<()> {
+        let wait = self.wait_for_load(timeout);
+        self.navigate(|page| async move { page.back_to_entry(wait).await }).await
+    }
+
+    async fn url(&mut self, _: Resource<PageHandle>) -> Answer<String> {
+        self.on_page(|page| async move { page.url().await }).await
+    }
+
+    async fn title(&mut self, _: Resource<PageHandle>) -> Answer<String> {
+        self.on_page(|page| async move { page.title().await }).await
+    }
+
+    async fn count(&mut self, _: Resource<PageHandle>, selector: String) -> Answer<u32> {
+        self.on_page(|page| async move { page.count(&selector).await }).await
+    }
+
+    async fn visible(&mut self, _: Resource<PageHandle>, selector: String) -> Answer<bool> {
+        self.on_page(|page| async move { page.visible(&selector).await }).await
+    }
+
+    async fn texts(&mut self, _: Resource<PageHandle>, selector: String) -> Answer<Vec<String>> {
+        self.on_page(|page| async move { page.texts(&selector).await }).await
+    }
+
+    async fn text(&mut self, _: Resource<PageHandle>, selector: String, timeout: Option<u64>) -> Answer<String> {
+        let wait = self.wait(timeout);
+        self.on_page(|page| async move { page.text(&selector, wait).await }).await
+    }
+
+    async fn attribute(
+        &mut self,
+        _: Resource<PageHandle>,
+        selector: String,
+        name: String,
+        timeout: Option<u64>,
+    ) -> Answer<Option<String>> {
+        let wait = self.wait(timeout);
+        self.on_page(|page| async move { page.attribute(&selector, &name, wait).await }).await
+    }
+
+    async fn box_(&mut self, _: Resource<PageHandle>, selector: String, timeout: Option<u64>) -> Answer<wit::Rect> {
+        let wait = self.wait(timeout);
+        let answer = self.on_page(|page| async move { page.bounds(&selector, wait).await }).await?;
+        Ok(answer.map(|r| wit::Rect { x: r.x, y: r.y, width: r.width, height: r.height }))
+    }
+
+    async fn enabled(&mut self, _: Resource<PageHandle>, selector: String, timeout: Option<u64>) -> Answer<bool> {
+        let wait = self.wait(timeout);
+        self.on_page(|page| async move { page.enabled(&selector, wait).await }).await
+    }
+
+    async fn checked(&mut self, _: Resource<PageHandle>, selector: String, timeout: Option<u64>) -> Answer<bool> {
+        let wait = self.wait(timeout);
+        self.on_page(|page| async move { page.checked(&selector, wait).await }).await
+    }
+
+    async fn markdown(&mut self, _: Resource<PageHandle>, selector: String, timeout: Option<u64>) -> Answer<String> {
+        let wait = self.wait(timeout);
+        self.on_page(|page| async move { page.markdown(&selector, wait).await }).await
+    }
+
+    async fn click(
+        &mut self,
+        _: Resource<PageHandle>,
+        selector: String,
+        clicks: u32,
+        timeout: Option<u64>,
+    ) -> Answer<()> {
+        self.before_send().await;
+        let wait = self.wait(timeout);
+        self.on_page(|page| async move { page.click(&selector, clicks, wait).await }).await
+    }
+
+    async fn hover(&mut self, _: Resource<PageHandle>, selector: String, timeout: Option<u64>) -> Answer<()> {
+        let wait = self.wait(timeout);
+        self.on_page(|page| async move { page.hover(&selector, wait).await }).await
+    }
+
+    async fn focus(&mut self, _: Resource<PageHandle>, selector: String, timeout: Option<u64>) -> Answer<()> {
+        let wait = self.wait(timeout);
+        self.on_page(|page| async move { page.focus(&selector, wait).await }).await
+    }
+
+    async fn fill(
+        &mut self,
+        _: Resource<PageHandle>,
+        selector: String,
+        text: String,
+        timeout: Option<u64>,
+    ) -> Answer<()> {
+        self.armed = true;
+        let wait = self.wait(timeout);
+        self.on_page(|page| async move { page.fill(&selector, &text, wait).await }).await
+    }
+
+    async fn type_text(
+        &mut self,
+        _: Resource<PageHandle>,
+        selector: String,
+        text: String,
+        timeout: Option<u64>,
+    ) -> Answer<()> {
+        self.armed = true;
+        let wait = self.wait(timeout);
+        self.on_page(|page| async move { page.type_text(&selector, &text, wait).await }).await
+    }
+
+    async fn press(
+        &mut self,
+        _: Resource<PageHandle>,
+        selector: String,
+        key: String,
+        timeout: Option<u64>,
+    ) -> Answer<()> {
+        self.before_send().await;
+        let wait = self.wait(timeout);
+        self.on_page(|page| async move { page.press(&selector, &key, wait).await }).await
+    }
+
+    async fn select(
+        &mut self,
+        _: Resource<PageHandle>,
+        selector: String,
+        values: Vec<String>,
+        timeout: Option<u64>,
+    ) -> Answer<()> {
+        let wait = self.wait(timeout);
+        self.on_page(|page| async move { page.select(&selector, &values, wait).await }).await
+    }
+
+    async fn scroll_into_view(
+        &mut self,
+        _: Resource<PageHandle>,
+        selector: String,
+        timeout: Option<u64>,
+    ) -> Answer<()> {
+        let wait = self.wait(timeout);
+        self.on_page(|page| async move { page.scroll_into_view(&selector, wait).await }).await
+    }
+
+    async fn attach(
+        &mut self,
+        _: Resource<PageHandle>,
+        selector: String,
+        attachments: Vec<u32>,
+        timeout: Option<u64>,
+    ) -> Answer<()> {
+        self.armed = true;
+        let wait = self.wait(timeout);
+        let mut files = Vec::with_capacity(attachments.len().min(64));
+        for index in attachments {
+            // Only the request's own attachments can be uploaded.
+            let own = self.job.as_ref().and_then(|job| job.request.attachments.get(index as usize));
+            let Some(own) = own else {
+                return Ok(Err(wit::PageError::NotGranted(format!("this request has no attachment {index}"))));
+            };
+            let (name, mime) = (own.name.clone(), own.mime_type.clone());
+            files.push(UploadFile { name, mime, bytes: own.bytes.clone() });
+        }
+        self.on_page(|page| async move { page.attach(&selector, files, wait).await }).await
+    }
+
+    async fn listen(&mut self, _: Resource<PageHandle>, filter: wit::Filter) -> Answer<u32> {
+        let filter = browser::Filter {
+            url: filter.url,
+            method: filter.method,
+            statuses: filter.statuses,
+            content_types: filter.content_types,
+        };
+        self.on_page(|page| async move { page.listen(filter) }).await
+    }
+
+    async fn watch(&mut self, _: Resource<PageHandle>, selector: String) -> Answer<u32> {
+        self.on_page(|page| async move { page.watch(&selector).await }).await
+    }
+
+    async fn expect(&mut self, _: Resource<PageHandle>, condition: wit::Condition) -> Answer<u32> {
+        use browser::Condition;
+        let condition = match condition {
+            wit::Condition::Attached(s) => Condition::Attached(s),
+            wit::Condition::Detached(s) => Condition::Detached(s),
+            wit::Condition::Visible(s) => Condition::Visible(s),
+            wit::Condition::Hidden(s) => Condition::Hidden(s),
+            wit::Condition::Enabled(s) => Condition::Enabled(s),
+            wit::Condition::Disabled(s) => Condition::Disabled(s),
+            wit::Condition::Url(s) => Condition::Url(s),
+        };
+        self.on_page(|page| async move { page.expect(condition).await }).await
+    }
+
+    async fn stop_listening(&mut self, _: Resource<PageHandle>, id: u32) -> wasmtime::Result<()> {
+        self.page.stop_listening(id);
+        Ok(())
+    }
+
+    async fn next(&mut self, _: Resource<PageHandle>, timeout: u64) -> Answer<Option<wit::Event>> {
+        let wait = Duration::from_millis(timeout).min(self.progress.clock.remaining());
+        let answer = self.on_page(|page| async move { page.next(wait).await }).await?;
+        if let Err(wit::PageError::Other(fault)) = &answer
+            && fault.code == browser::CLIENT_TOO_SLOW
+        {
+            self.progress.set_client_too_slow();
+        }
+        Ok(answer.map(|event| event.map(|event| self.event(event))))
+    }
+
+    async fn drop(&mut self, handle: Resource<PageHandle>) -> wasmtime::Result<()> {
+        self.table.delete(handle)?;
+        Ok(())
+    }
+}
+
+impl HostState {
+    fn event(&mut self, event: browser::PageEvent) -> wit::Event {
+        use browser::EventBody;
+        let body = match event.body {
+            EventBody::Response(head) => wit::EventBody::Response(wit::ResponseHead {
+                url: head.url,
+                method: head.method,
+                status: head.status,
+                headers: head.headers,
+            }),
+            EventBody::Bytes(bytes) => {
+                self.progress.clock.data();
+                wit::EventBody::Bytes(bytes.to_vec())
+            }
+            EventBody::Text(text) => {
+                self.progress.clock.data();
+                wit::EventBody::Message(wit::Message::Text(text))
+            }
+            EventBody::Binary(bytes) => {
+                self.progress.clock.data();
+                wit::EventBody::Message(wit::Message::Binary(bytes.to_vec()))
+            }
+            EventBody::End(browser::Ending::Complete) => wit::EventBody::End(wit::Ending::Complete),
+            EventBody::End(browser::Ending::Aborted) => wit::EventBody::End(wit::Ending::Aborted),
+            EventBody::Failed(why) => wit::EventBody::Failed(why),
+            EventBody::Watched(text) => {
+                self.progress.clock.data();
+                wit::EventBody::Text(text)
+            }
+            EventBody::Reached => wit::EventBody::Reached,
+            EventBody::Dialog(d) => wit::EventBody::Dialog(wit::DialogInfo { kind: d.kind, message: d.message }),
+            EventBody::Navigated(url) => wit::EventBody::Navigated(url),
+        };
+        wit::Event { source: event.source, stream: event.stream, body }
+    }
+}
+
+fn to_wit(error: PageError) -> wit::PageError {
+    match error {
+        PageError::Timeout(what) => wit::PageError::Timeout(what),
+        PageError::NotFound(selector) => wit::PageError::NotFound(selector),
+        PageError::OriginDenied(what) => wit::PageError::OriginDenied(what),
+        PageError::NotGranted(what) => wit::PageError::NotGranted(what),
+        PageError::Cancelled => wit::PageError::Cancelled,
+        PageError::Closed => wit::PageError::Closed,
+        PageError::Other { code, message } => wit::PageError::Other(Fault { code: code.to_owned(), message }),
+    }
+}

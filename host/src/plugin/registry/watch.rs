@@ -1,0 +1,76 @@
+//! Follows the folders and swaps in what changed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use notify::{RecursiveMode, Watcher};
+use tokio::sync::{mpsc, watch};
+
+use super::scan::Scanner;
+use super::{RegistryOptions, Snapshot};
+
+/// A file counts as written when nothing has been heard of its folder for this long.
+const SETTLED: Duration = Duration::from_millis(150);
+/// Where the system tells nothing (some network mounts), the folders are looked at this often.
+const LOOK_ANYWAY: Duration = Duration::from_secs(10);
+
+/// Ends when the registry is dropped, which aborts it.
+pub(super) async fn run(
+    mut scanner: Scanner,
+    options: RegistryOptions,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    changes: watch::Sender<u64>,
+) {
+    // One place: any number of events before the next look are one reason to look.
+    let (sender, mut events) = mpsc::channel(1);
+    let _watcher = watch_folders(&options, sender);
+    loop {
+        match tokio::time::timeout(LOOK_ANYWAY, events.recv()).await {
+            Ok(Some(())) => while let Ok(Some(())) = tokio::time::timeout(SETTLED, events.recv()).await {},
+            // No watcher could be made: only the regular look is left.
+            Ok(None) => tokio::time::sleep(LOOK_ANYWAY).await,
+            Err(_) => {}
+        }
+        let target = Arc::clone(&snapshot);
+        let looked = tokio::task::spawn_blocking(move || {
+            let next = scanner.scan();
+            let changed = differs(&target.load(), &next);
+            if changed {
+                target.store(Arc::new(next));
+            }
+            (scanner, changed)
+        });
+        let Ok((returned, changed)) = looked.await else {
+            tracing::error!("the adapter loader died: adapters stay as they are until a restart");
+            return;
+        };
+        scanner = returned;
+        if changed {
+            changes.send_modify(|n| *n += 1);
+        }
+    }
+}
+
+fn differs(old: &Snapshot, new: &Snapshot) -> bool {
+    let generations = |s: &Snapshot| s.adapters.values().map(|a| a.generation).collect::<Vec<_>>();
+    old.status != new.status || generations(old) != generations(new)
+}
+
+fn watch_folders(options: &RegistryOptions, sender: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
+    let handler = move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|e| !e.kind.is_access()) {
+            // Full means that a look is due already.
+            let _ = sender.try_send(());
+        }
+    };
+    let mut watcher = notify::recommended_watcher(handler)
+        .inspect_err(|error| tracing::warn!(%error, "adapter folders are not watched"))
+        .ok()?;
+    for folder in options.bundled.iter().chain(&options.dropped_in) {
+        if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
+            tracing::debug!(folder = %folder.display(), %error, "not watched");
+        }
+    }
+    Some(watcher)
+}

@@ -1,0 +1,7 @@
+//! What outlives a run: the data folder and what lies in it.
+
+mod admin_key;
+mod folder;
+
+pub use admin_key::{AdminKey, read_admin_key, rotate_admin_key};
+pub use folder::{DataFolder, StoreError};

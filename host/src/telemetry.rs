@@ -1,0 +1,6 @@
+//! What the program tells about itself. Nothing here ever sees a prompt, an answer or a key.
+
+pub mod log;
+mod request;
+
+pub use request::{Entry, RequestLog};
