@@ -147,6 +147,11 @@ impl Traffic {
             method if method.starts_with("Network.webSocket") => self.socket_event(event, &mut out),
             "Page.frameNavigated" => self.frame_navigated(event, &mut out),
             "Page.frameDetached" => self.frame_detached(event, &mut out),
+            "Runtime.executionContextCreated" => {
+                if let Ok(created) = wire::read::<wire::ContextCreated<'_>>(event) {
+                    self.scope.runs(&created.context);
+                }
+            }
             "Target.attachedToTarget" => {
                 if let Ok(attached) = wire::read(event) {
                     self.scope.attached(&attached);
@@ -191,7 +196,7 @@ impl Traffic {
             return;
         }
         let Ok(sent) = wire::read::<wire::RequestSent<'_>>(event) else { return };
-        if sent.kind == Some("Preflight") {
+        if sent.kind == Some("Preflight") || !self.scope.is_of_page(&key.0) {
             return;
         }
         if self.exchanges.len() >= MAX_OPEN {
@@ -316,6 +321,9 @@ impl Traffic {
     fn socket_created(&mut self, event: &Event, out: &mut Vec<Effect>) {
         let Some(key) = key(event) else { return };
         let Ok(created) = wire::read::<wire::SocketCreated<'_>>(event) else { return };
+        if !self.scope.is_of_page(&key.0) {
+            return;
+        }
         let matches = matches(&self.listens, &mut self.next_stream, |rule| rule.wants_request("GET", created.url));
         if matches.is_empty() || self.sockets.len() >= MAX_OPEN {
             return;
@@ -371,7 +379,7 @@ impl Traffic {
     fn frame_navigated(&mut self, event: &Event, out: &mut Vec<Effect>) {
         let Ok(navigated) = wire::read::<wire::FrameNavigated<'_>>(event) else { return };
         let frame = navigated.frame;
-        self.scope.navigated(&frame);
+        self.scope.frame_gone(frame.id);
         self.orphan(out, |_, exchange| {
             exchange.frame.as_deref() == Some(frame.id)
                 && exchange

@@ -93,8 +93,13 @@ pub(crate) fn everything() -> Filter {
 pub(crate) async fn run(site: &Site, page: &Page, script: &str) {
     static LAST: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let path = format!("/page/{}", LAST.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    run_at(site, page, &path, script).await;
+}
+
+/// The same under a path that matters.
+pub(crate) async fn run_at(site: &Site, page: &Page, path: &str, script: &str) {
     let html = format!("<!doctype html><link rel=icon href=data:,><script>{script}</script>");
-    site.put(&path, "text/html; charset=utf-8", &html);
+    site.put(path, "text/html; charset=utf-8", &html);
     page.goto(&format!("{HOST}{path}"), Some(PATIENCE)).await.unwrap();
 }
 
