@@ -99,8 +99,7 @@ impl App {
     /// Takes no new requests, lets running ones finish within the deadline, then closes the browser so that its cookies reach
     /// the disk. True if no request was cut off.
     pub async fn stop(self) -> bool {
-        let finished = self.server.drain(self.drain).await;
-        self.dispatcher.drain(Duration::from_secs(1)).await;
+        let (finished, ()) = tokio::join!(self.server.drain(self.drain), self.dispatcher.drain(self.drain));
         self.instance.stop().await;
         finished
     }
@@ -162,6 +161,7 @@ fn dispatch(config: &Config) -> DispatchOptions {
             call: deadlines.call,
             call_max: deadlines.call_max,
         },
-        ..DispatchOptions::default()
+        cancel: deadlines.cancel,
+        settings: config.backend.adapter.iter().map(|(id, value)| (id.clone(), value.to_string())).collect(),
     }
 }
