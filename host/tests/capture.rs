@@ -1,7 +1,9 @@
 //! Everything that a page receives reaches who listens: each trap of capture is provoked by a real site in a real Chromium.
 
+#[cfg(test)]
 #[path = "capture/lab.rs"]
 mod lab;
+#[cfg(test)]
 #[path = "capture/site.rs"]
 mod site;
 
@@ -332,6 +334,7 @@ fn a_frame_of_another_origin_in_the_same_process_is_not_read() {
     test_without_fission(foreign_frames);
 }
 
+#[cfg(test)]
 async fn foreign_frames(lab: Arc<Lab>, site: Arc<Site>) {
     let page = lab.page().await;
     page.listen(everything()).unwrap();
@@ -415,8 +418,13 @@ fn a_web_socket_that_breaks_or_is_refused_ends() {
 fn what_began_before_the_listen_is_not_heard() {
     test(|lab, site| async move {
         let page = lab.page().await;
-        run(&site, &page, "fetch('/api/sse?gate=before&n=5').then(r => r.text()).then(() => fetch('/api/sse?n=7'))")
-            .await;
+        run(
+            &site,
+            &page,
+            "fetch('/api/sse?gate=before&n=5').then(r => r.text())
+            .then(() => fetch('/api/sse?n=7')).then(r => r.text())",
+        )
+        .await;
         site.hit("gate=before").await;
         page.listen(everything()).unwrap();
         site.open_gate("before");
