@@ -1,5 +1,6 @@
 //! Acts and questions in a real Chromium, through `Page`.
 
+#[cfg(test)]
 mod browser_support;
 
 use std::time::Duration;
