@@ -1,5 +1,6 @@
 //! Acts and questions in a real Chromium, through `Page`.
 
+#[cfg(test)]
 mod browser_support;
 
 use std::time::Duration;
@@ -116,14 +117,17 @@ async fn start() -> (Site, Instance, Page) {
     (site, instance, page)
 }
 
+#[cfg(test)]
 async fn open(page: &Page, path: &str) {
     page.goto(&format!("{CHAT}/{path}"), LONG).await.unwrap();
 }
 
+#[cfg(test)]
 async fn out(page: &Page) -> String {
     page.text("#out", LONG).await.unwrap()
 }
 
+#[cfg(test)]
 fn timed_out(result: Result<(), PageError>) -> String {
     match result {
         Err(PageError::Timeout(why)) => why,

@@ -1,5 +1,6 @@
 //! Watching texts and awaiting conditions in a real Chromium.
 
+#[cfg(test)]
 mod browser_support;
 
 use std::time::Duration;
@@ -27,6 +28,7 @@ fn pages(asked: &str) -> Response {
     if asked.starts_with("chat.demo.localhost/") { html(CHAT_PAGE) } else { missing() }
 }
 
+#[cfg(test)]
 async fn next(page: &Page) -> (u32, EventBody) {
     let event = page.next(PATIENCE).await.unwrap().expect("an event in time");
     (event.source, event.body)
