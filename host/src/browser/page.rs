@@ -292,8 +292,11 @@ impl Shared {
         }
     }
 
-    /// Closes the page as stuck unless its renderer answers.
+    /// Closes the page as stuck unless its renderer answers. While it navigates nothing can be said: it is asked nothing.
     async fn prove_life(&self) {
+        if self.document.borrow().leaving.is_some() {
+            return;
+        }
         let asked = self.raw_command(&self.session, EvaluateParams::new("0"), PROOF_OF_LIFE).await;
         if matches!(asked, Err(CdpError::Timeout { .. })) {
             self.close(CloseReason::Stuck);

@@ -64,6 +64,8 @@ impl Actor {
         self.shared.capture.on_event(&self.shared.session, event);
         match event.method.as_str() {
             "Fetch.requestPaused" => self.paused(event)?,
+            "Page.frameStartedNavigating" if own => self.leaving(event),
+            "Page.frameStoppedLoading" if own => self.stays(event),
             "Page.frameNavigated" if own => self.frame_navigated(event)?,
             "Page.navigatedWithinDocument" if own => self.moved_within(event),
             "Page.lifecycleEvent" if own => self.lifecycle(event),
@@ -79,6 +81,10 @@ impl Actor {
             "Network.loadingFailed" if own => {
                 if let Some(loader) = text(&event.params, "requestId") {
                     self.shared.gate.settle(loader);
+                    self.shared.document.send_if_modified(|document| {
+                        document.leaving.take_if(|leaving| leaving == loader);
+                        false
+                    });
                 }
             }
             method if method.starts_with("Runtime.executionContext") => {
@@ -156,6 +162,7 @@ impl Actor {
         self.shared.document.send_modify(|document| {
             document.commits += 1;
             document.place = place;
+            document.leaving = None;
             document.ready = false;
             document.loaded = false;
             document.url = frame.full_url();
@@ -172,6 +179,29 @@ impl Actor {
         }
         self.tell_navigated();
         Ok(())
+    }
+
+    fn leaving(&self, event: &Event) {
+        let main = text(&event.params, "frameId") == Some(self.shared.target.as_str());
+        let same = matches!(text(&event.params, "navigationType"), Some("sameDocument" | "historySameDocument"));
+        if main && !same {
+            let loader = text(&event.params, "loaderId").map(str::to_owned);
+            // Nobody waits for this news.
+            self.shared.document.send_if_modified(|document| {
+                document.leaving = loader;
+                false
+            });
+        }
+    }
+
+    /// A navigation came to nothing: a download, an answer without a body.
+    fn stays(&self, event: &Event) {
+        if text(&event.params, "frameId") == Some(self.shared.target.as_str()) {
+            self.shared.document.send_if_modified(|document| {
+                document.leaving = None;
+                false
+            });
+        }
     }
 
     fn moved_within(&mut self, event: &Event) {

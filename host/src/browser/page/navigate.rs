@@ -37,6 +37,8 @@ pub(super) struct Document {
     pub(super) loaded: bool,
     /// The address that could not be opened, when this is Chromium's error page.
     pub(super) unreachable: Option<String>,
+    /// The loader of the document that is about to replace it. Until it does, Chromium hands no command to this one.
+    pub(super) leaving: Option<String>,
     /// How many navigations the fence refused, and the origin of the last.
     pub(super) refusals: u64,
     pub(super) refused: String,
