@@ -2,12 +2,23 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::Config;
-use crate::dispatch::Dispatcher;
+use crate::browser::guard::{Guard, GuardOptions, Mapping, Unmapped};
+use crate::browser::{Instance, InstanceOptions, LaunchOptions, Profile};
+use crate::config::{Config, Sandbox};
+use crate::dispatch::{DispatchOptions, Dispatcher};
 use crate::http::{Edge, Server};
+use crate::lab::demo::{DemoOptions, DemoSite};
+use crate::plugin::{Deadlines, Engine, EngineError, Registry, RegistryOptions};
 use crate::store::DataFolder;
+
+/// The reserved host of the demo site.
+const DEMO_HOST: &str = "demo.localhost";
+/// The adapter of the demo site.
+const DEMO_ADAPTER: &str = "demo";
 
 /// Why the program could not start.
 #[derive(Debug, thiserror::Error)]
@@ -16,33 +27,63 @@ pub enum StartError {
     PortInUse(u16),
     #[error("cannot listen on {address}: {source}")]
     Listen { address: String, source: io::Error },
+    #[error("the demo site cannot listen on {address} (demo.listen): {source}")]
+    DemoListen { address: String, source: io::Error },
     #[error("the client for linked pictures cannot be built: {0}")]
     Client(String),
+    #[error("cannot start the {what}: {source}")]
+    Internal { what: &'static str, source: io::Error },
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// What the program is given beside its configuration.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// Locked for as long as the program runs.
+    pub folder: DataFolder,
+    pub admin_key: String,
+    /// Folders with the adapters that are part of the program.
+    pub bundled_adapters: Vec<PathBuf>,
 }
 
 /// A running webai2api.
 #[derive(Debug)]
 pub struct App {
     server: Server,
+    dispatcher: Dispatcher,
+    instance: Arc<Instance>,
     drain: Duration,
+    _guard: Guard,
+    _demo: Option<DemoSite>,
     /// Held until all else has ended.
     folder: DataFolder,
 }
 
 impl App {
-    /// Listens at once; the browser comes up behind it.
+    /// Listens at once; browser and adapters come up behind it.
     ///
     /// # Errors
-    /// When the address cannot be had.
-    pub async fn start(config: &Config, folder: DataFolder, admin_key: &str) -> Result<Self, StartError> {
-        let dispatcher = Dispatcher {};
-        let edge = Edge::new(config, admin_key, dispatcher).map_err(|error| StartError::Client(error.to_string()))?;
+    /// When the address cannot be had, or the state folder not be written.
+    pub async fn start(config: &Config, surroundings: Surroundings) -> Result<Self, StartError> {
+        let Surroundings { folder, admin_key, bundled_adapters } = surroundings;
+        let demo = match config.adapters.demo {
+            true => Some(start_demo(&config.adapters.demo_listen).await?),
+            false => None,
+        };
+        let guard = start_guard(demo.as_ref()).await?;
+        let engine = Engine::new(Some(&folder.path().join("cache")))?;
+        let registry = Arc::new(Registry::start(engine, adapters(config, &folder, bundled_adapters)));
+        let instance = Arc::new(Instance::spawn(instance(config, &folder, guard.addr())));
+        let dispatcher = Dispatcher::start(registry, Arc::clone(&instance), dispatch(config));
+        let edge =
+            Edge::new(config, &admin_key, dispatcher.clone()).map_err(|error| StartError::Client(error.to_string()))?;
         let (host, port) = (config.server.host.as_str(), config.server.port);
         let server = Server::start(host, port, edge).await.map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => StartError::PortInUse(port),
             _ => StartError::Listen { address: format!("{host}:{port}"), source },
         })?;
-        Ok(Self { server, drain: config.deadlines.drain, folder })
+        Ok(Self { server, dispatcher, instance, drain: config.deadlines.drain, _guard: guard, _demo: demo, folder })
     }
 
     /// Where it listens.
@@ -55,8 +96,72 @@ impl App {
         &self.folder
     }
 
-    /// Takes no new requests, lets running ones finish within the deadline, then ends. True if none was cut off.
+    /// Takes no new requests, lets running ones finish within the deadline, then closes the browser so that its cookies reach
+    /// the disk. True if no request was cut off.
     pub async fn stop(self) -> bool {
-        self.server.drain(self.drain).await
+        let finished = self.server.drain(self.drain).await;
+        self.dispatcher.drain(Duration::from_secs(1)).await;
+        self.instance.stop().await;
+        finished
+    }
+}
+
+fn internal(what: &'static str) -> impl Fn(io::Error) -> StartError {
+    move |source| StartError::Internal { what, source }
+}
+
+async fn start_demo(listen: &str) -> Result<DemoSite, StartError> {
+    let failed = |source| StartError::DemoListen { address: listen.to_owned(), source };
+    let invalid = |_| failed(io::Error::new(io::ErrorKind::InvalidInput, "an IP address and a port are needed"));
+    let address: SocketAddr = listen.parse().map_err(invalid)?;
+    // Whoever reaches it can put it into any state.
+    if !address.ip().is_loopback() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "only a loopback address is allowed")));
+    }
+    let demo = DemoSite::start(DemoOptions { listen: address, ..DemoOptions::default() }).await.map_err(failed)?;
+    tracing::info!(address = %demo.addr(), "the demo site listens");
+    Ok(demo)
+}
+
+async fn start_guard(demo: Option<&DemoSite>) -> Result<Guard, StartError> {
+    let map = |demo: &DemoSite| Mapping { host: DEMO_HOST.into(), port: 80, to: demo.addr() };
+    let options = GuardOptions { mappings: demo.map(map).into_iter().collect(), unmapped: Unmapped::Resolve };
+    Guard::start(options).await.map_err(internal("egress guard"))
+}
+
+fn adapters(config: &Config, folder: &DataFolder, bundled: Vec<PathBuf>) -> RegistryOptions {
+    let own = config.adapters.dir.clone().unwrap_or_else(|| folder.path().join("adapters"));
+    let disabled = if config.adapters.demo { Vec::new() } else { vec![DEMO_ADAPTER.to_owned()] };
+    RegistryOptions { bundled, dropped_in: Some(own), allow_unapproved: config.adapters.allow_unapproved, disabled }
+}
+
+fn instance(config: &Config, folder: &DataFolder, guard: SocketAddr) -> InstanceOptions {
+    let launch = LaunchOptions {
+        executable: config.browser.path.clone(),
+        headless: config.browser.headless,
+        fission: config.browser.fission,
+        sandbox: config.browser.sandbox != Sandbox::Off,
+        extra_args: vec!["--no-proxy-server".into(), format!("--host-resolver-rules=MAP demo.localhost:80 {guard}")],
+        ..LaunchOptions::new(guard)
+    };
+    let profile = Profile::Dir(folder.path().join("profiles").join("default"));
+    InstanceOptions { name: "default".into(), profile, launch }
+}
+
+fn dispatch(config: &Config) -> DispatchOptions {
+    let deadlines = &config.deadlines;
+    DispatchOptions {
+        pages: config.adapters.pages,
+        queue: config.queue.waiting_max(),
+        queue_wait: deadlines.queue,
+        deadlines: Deadlines {
+            navigate: deadlines.navigate,
+            submit: deadlines.submit,
+            first_byte: deadlines.first_byte,
+            idle: deadlines.idle,
+            call: deadlines.call,
+            call_max: deadlines.call_max,
+        },
+        ..DispatchOptions::default()
     }
 }

@@ -6,6 +6,7 @@ pub mod cdp;
 mod dom;
 mod error;
 mod event;
+pub mod guard;
 mod instance;
 mod launch;
 mod origin;

@@ -1,5 +1,6 @@
 //! The command line: parse, call, print. Only here is anything printed, the environment read, or an exit code chosen.
 
+mod adapter;
 mod banner;
 mod config;
 mod key;
@@ -54,6 +55,9 @@ enum Command {
     /// Look up or change the admin key
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Make and look at adapters
+    #[command(subcommand)]
+    Adapter(adapter::Command),
 }
 
 #[derive(Debug, Subcommand)]
@@ -95,6 +99,7 @@ pub fn run() -> ExitCode {
         Command::Serve => serve::run(&loaded),
         Command::Config(ConfigCommand::Check) => config::check(&loaded),
         Command::Key(KeyCommand::Show) => key::show(&loaded.config),
+        Command::Adapter(command) => adapter::run(&command),
         Command::Key(KeyCommand::Rotate) => key::rotate(&loaded.config),
     };
     match result {

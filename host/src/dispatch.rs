@@ -152,6 +152,7 @@ impl Dispatcher {
         }
         match &*self.0.instance.state().borrow() {
             InstanceState::Starting => Health::Starting,
+            _ if !self.0.registry.loaded() => Health::Starting,
             InstanceState::Ready { .. } if self.0.registry.all().is_empty() => {
                 Health::Failed("no adapter is loaded".into())
             }
@@ -169,8 +170,8 @@ impl Dispatcher {
     /// # Errors
     /// At once where the model is unknown, the queue is full, or nothing can be answered now.
     pub fn submit(&self, request: Request) -> Result<Job, Failure> {
-        let (adapter, model) = self.0.find(&request.model)?;
         self.0.available()?;
+        let (adapter, model) = self.0.find(&request.model)?;
         let place = self.0.pool(&adapter.manifest.id).enter().ok_or_else(|| {
             let message = format!("all pages of {} are busy and its queue is full", adapter.manifest.name);
             Failure::new(FailureKind::ServerBusy { retry_after: RETRY_AFTER }, message)
@@ -213,6 +214,9 @@ impl Inner {
             return Err(Failure::new(FailureKind::ShuttingDown, "the server is being stopped"));
         }
         let starting = |message: &str| Err(Failure::new(FailureKind::Starting { retry_after: RETRY_AFTER }, message));
+        if !self.registry.loaded() {
+            return starting("the adapters are being loaded");
+        }
         match &*self.instance.state().borrow() {
             InstanceState::Ready { .. } => Ok(()),
             InstanceState::Starting => starting("the browser is starting"),

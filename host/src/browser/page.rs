@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use chromiumoxide::Command;
 use chromiumoxide::cdp::browser_protocol::browser::BrowserContextId;
+use chromiumoxide::cdp::browser_protocol::page::StopLoadingParams;
 use chromiumoxide::cdp::browser_protocol::target::{CloseTargetParams, DisposeBrowserContextParams};
 use chromiumoxide::cdp::js_protocol::runtime::EvaluateParams;
 use tokio::sync::watch;
@@ -173,9 +174,15 @@ impl Page {
 
     /// Makes the renderer crash: what a test cannot bring about from outside.
     #[doc(hidden)]
-    pub async fn crash_for_tests(&self) {
+    pub fn crash_for_tests(&self) {
         let crash = chromiumoxide::cdp::browser_protocol::page::CrashParams::default();
         self.shared.session.tell(crash).ok();
+    }
+
+    /// Closes the tab as if somebody had closed its window.
+    #[doc(hidden)]
+    pub fn close_target_for_tests(&self) {
+        self.shared.root.tell(CloseTargetParams::new(self.shared.target.clone())).ok();
     }
 
     pub fn spec(&self) -> &PageSpec {
@@ -292,10 +299,11 @@ impl Shared {
         }
     }
 
-    /// Closes the page as stuck unless its renderer answers. While it navigates nothing can be said: it is asked nothing.
+    /// Closes the page as stuck unless its renderer answers. While a navigation is under way nothing is passed on to it, so
+    /// that is stopped first.
     async fn prove_life(&self) {
-        if self.document.borrow().leaving.is_some() {
-            return;
+        if self.gate.is_leaving() {
+            self.session.tell(StopLoadingParams::default()).ok();
         }
         let asked = self.raw_command(&self.session, EvaluateParams::new("0"), PROOF_OF_LIFE).await;
         if matches!(asked, Err(CdpError::Timeout { .. })) {

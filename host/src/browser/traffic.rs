@@ -387,6 +387,10 @@ impl Traffic {
                     .as_deref()
                     .is_some_and(|loader| !loader.is_empty() && Some(loader) != frame.loader_id)
         });
+        // No event says which frame a WebSocket is of; with the main frame's document all are gone.
+        if frame.parent_id.is_none() {
+            self.orphan_sockets(&event.session, out);
+        }
     }
 
     fn frame_detached(&mut self, event: &Event, out: &mut Vec<Effect>) {
@@ -402,10 +406,14 @@ impl Traffic {
         let Ok(detached) = wire::read::<wire::Detached<'_>>(event) else { return };
         self.scope.detached(detached.session_id);
         self.orphan(out, |(session, _), _| session == detached.session_id);
-        self.sockets.retain(|(session, _), socket| {
-            let gone = session == detached.session_id;
+        self.orphan_sockets(detached.session_id, out);
+    }
+
+    fn orphan_sockets(&mut self, session: &str, out: &mut Vec<Effect>) {
+        self.sockets.retain(|(owner, _), socket| {
+            let gone = owner == session;
             if gone {
-                socket.closed(out);
+                socket.orphaned(out);
             }
             !gone
         });

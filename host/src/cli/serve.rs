@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{banner, print};
-use crate::app::App;
+use crate::app::{App, Surroundings};
 use crate::config::Loaded;
 use crate::store::{AdminKey, DataFolder};
 use crate::telemetry::log;
@@ -35,7 +35,9 @@ async fn serve(loaded: &Loaded) -> anyhow::Result<()> {
     };
     let in_force = config.server.auth.as_deref().or(key.as_ref().map(|key| key.key.as_str())).unwrap_or_default();
     let place = folder.path().to_owned();
-    let app = App::start(config, folder, in_force).await?;
+    let surroundings =
+        Surroundings { folder, admin_key: in_force.to_owned(), bundled_adapters: super::adapter::bundled_folders() };
+    let app = App::start(config, surroundings).await?;
     print(&banner::text(app.address(), key.as_ref(), &place));
     let name = signals.next().await;
     tracing::info!(signal = name, "stopping: running requests may finish");

@@ -54,24 +54,20 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Loads what is there, and from then on follows every change of the folders.
+    /// Begins to load what is there, and from then on follows every change of the folders.
     ///
     /// Files that cannot be loaded are reported by [`status`](Self::status) and in the log; they are no error.
-    pub async fn start(engine: Engine, options: RegistryOptions) -> Self {
+    pub fn start(engine: Engine, options: RegistryOptions) -> Self {
         let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
         let (sender, changes) = channel::channel(0);
-        let mut scanner = Scanner::new(engine, options.clone());
-        let target = Arc::clone(&snapshot);
-        let first = tokio::task::spawn_blocking(move || {
-            target.store(Arc::new(scanner.scan()));
-            scanner
-        });
-        let watcher = match first.await {
-            Ok(scanner) => tokio::spawn(watch::run(scanner, options, Arc::clone(&snapshot), sender)),
-            // The loader died: nothing is loaded, and nothing can be.
-            Err(error) => tokio::spawn(async move { tracing::error!(%error, "the adapter loader died") }),
-        };
+        let scanner = Scanner::new(engine, options.clone());
+        let watcher = tokio::spawn(watch::run(scanner, options, Arc::clone(&snapshot), sender));
         Self { snapshot, changes, _watcher: AbortOnDropHandle::new(watcher) }
+    }
+
+    /// Whether the folders have been looked at once.
+    pub fn loaded(&self) -> bool {
+        *self.changes.borrow() > 0
     }
 
     /// The version of an adapter that serves now.

@@ -221,13 +221,18 @@ impl Shared {
         deadline: Duration,
     ) -> Result<Option<T>, PageError> {
         let Some(world) = self.worlds.current() else { return Ok(None) };
-        let answer =
-            match self.raw_command(&self.session, Lenient(self.call_of(&world, function, args)), deadline).await {
-                Ok(answer) => answer,
-                Err(CdpError::Timeout { .. }) => return Ok(None),
-                Err(error) if is_gone(&error) => return Ok(None),
-                Err(error) => return Err(error.into()),
-            };
+        let asked = self.raw_command(&self.session, Lenient(self.call_of(&world, function, args)), deadline);
+        let answer = tokio::select! {
+            biased;
+            answer = asked => answer,
+            () = self.gate.deadlock() => return Ok(None),
+        };
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(CdpError::Timeout { .. }) => return Ok(None),
+            Err(error) if is_gone(&error) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
         let Called::Value(value) = read(function, answer)? else { return Ok(None) };
         serde_json::from_value(value)
             .map(Some)

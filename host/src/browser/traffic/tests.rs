@@ -436,6 +436,16 @@ fn a_web_socket_of_a_foreign_frame_or_without_an_answer_fails() {
 }
 
 #[test]
+fn a_web_socket_ends_with_its_document() {
+    let mut traffic = Traffic::new(grant());
+    traffic.listen(7, filter("wss://chat.test/ws")).unwrap();
+    let navigated = |parent: Value| event("Page.frameNavigated", json!({"frame": {"id": "X", "parentId": parent}}));
+    traffic.on_event(&event("Network.webSocketCreated", json!({"requestId": "1", "url": "wss://chat.test/ws"})));
+    assert!(traffic.on_event(&navigated(json!("F"))).is_empty(), "a frame's document says nothing of the page's");
+    assert_eq!(told(traffic.on_event(&navigated(Value::Null))), [ABORTED]);
+}
+
+#[test]
 fn each_listen_has_its_own_stream() {
     let mut traffic = traffic();
     traffic.listen(8, filter("https://chat.test/api/**")).unwrap();

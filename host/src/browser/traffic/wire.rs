@@ -127,6 +127,8 @@ pub(super) struct Frame<'a> {
     pub(super) id: &'a str,
     #[serde(default)]
     pub(super) loader_id: Option<&'a str>,
+    #[serde(default)]
+    pub(super) parent_id: Option<&'a str>,
 }
 
 #[derive(Debug, Deserialize)]

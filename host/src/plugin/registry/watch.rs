@@ -25,17 +25,12 @@ pub(super) async fn run(
     // One place: any number of events before the next look are one reason to look.
     let (sender, mut events) = mpsc::channel(1);
     let _watcher = watch_folders(&options, sender);
+    let mut first = true;
     loop {
-        match tokio::time::timeout(LOOK_ANYWAY, events.recv()).await {
-            Ok(Some(())) => while let Ok(Some(())) = tokio::time::timeout(SETTLED, events.recv()).await {},
-            // No watcher could be made: only the regular look is left.
-            Ok(None) => tokio::time::sleep(LOOK_ANYWAY).await,
-            Err(_) => {}
-        }
         let target = Arc::clone(&snapshot);
         let looked = tokio::task::spawn_blocking(move || {
             let next = scanner.scan();
-            let changed = differs(&target.load(), &next);
+            let changed = first || differs(&target.load(), &next);
             if changed {
                 target.store(Arc::new(next));
             }
@@ -45,10 +40,21 @@ pub(super) async fn run(
             tracing::error!("the adapter loader died: adapters stay as they are until a restart");
             return;
         };
-        scanner = returned;
+        (scanner, first) = (returned, false);
         if changed {
             changes.send_modify(|n| *n += 1);
         }
+        wait_for_change(&mut events).await;
+    }
+}
+
+/// Returns when the folders are worth another look.
+async fn wait_for_change(events: &mut mpsc::Receiver<()>) {
+    match tokio::time::timeout(LOOK_ANYWAY, events.recv()).await {
+        Ok(Some(())) => while let Ok(Some(())) = tokio::time::timeout(SETTLED, events.recv()).await {},
+        // No watcher could be made: only the regular look is left.
+        Ok(None) => tokio::time::sleep(LOOK_ANYWAY).await,
+        Err(_) => {}
     }
 }
 

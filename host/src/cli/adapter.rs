@@ -1,0 +1,70 @@
+//! `adapter pack` and `adapter check`, and where the program's own adapters lie.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Subcommand;
+
+use super::print;
+use crate::plugin;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make an adapter of a module that was built with the SDK, and its manifest
+    Pack {
+        /// A core module or a component
+        module: PathBuf,
+        #[arg(long, value_name = "FILE", default_value = "adapter.toml")]
+        manifest: PathBuf,
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Say what an adapter file is, or what is wrong with it
+    Check { file: PathBuf },
+}
+
+pub(super) fn run(command: &Command) -> anyhow::Result<()> {
+    match command {
+        Command::Pack { module, manifest, output } => pack(module, manifest, output),
+        Command::Check { file } => check(file),
+    }
+}
+
+fn pack(module: &Path, manifest: &Path, output: &Path) -> anyhow::Result<()> {
+    let code = std::fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
+    let text = std::fs::read_to_string(manifest).with_context(|| format!("cannot read {}", manifest.display()))?;
+    let packed = plugin::pack(&code, &text).with_context(|| format!("cannot pack {}", module.display()))?;
+    // Whoever watches the folder must never see half a file.
+    let part = output.with_extension("part");
+    std::fs::write(&part, packed).with_context(|| format!("cannot write {}", part.display()))?;
+    std::fs::rename(&part, output).with_context(|| format!("cannot write {}", output.display()))
+}
+
+fn check(file: &Path) -> anyhow::Result<()> {
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let manifest = plugin::read_manifest(&bytes).with_context(|| file.display().to_string())?;
+    let models: Vec<_> = manifest.models.iter().map(|m| format!("{}/{}", manifest.id, m.id)).collect();
+    let list = |items: Vec<String>| if items.is_empty() { "none".to_owned() } else { items.join(", ") };
+    print(&format!(
+        "{} {} ({})\nmodels:   {}\nacts on:  {}\nlistens:  {}",
+        manifest.id,
+        manifest.version,
+        manifest.name,
+        list(models),
+        list(manifest.page.iter().map(ToString::to_string).collect()),
+        list(manifest.listen.iter().map(ToString::to_string).collect()),
+    ));
+    Ok(())
+}
+
+/// Where the adapters that come with the program lie: where `WEBAI_BUNDLED` says, else beside it as a build leaves them, else
+/// where packages put such files.
+pub(super) fn bundled_folders() -> Vec<PathBuf> {
+    if let Some(folder) = std::env::var_os("WEBAI_BUNDLED") {
+        return vec![PathBuf::from(folder)];
+    }
+    let Ok(program) = std::env::current_exe().and_then(|path| path.canonicalize()) else { return Vec::new() };
+    let beside = program.ancestors().skip(1).take(2).map(|folder| folder.join("adapters"));
+    let shared = program.ancestors().nth(2).map(|prefix| prefix.join("share/webai2api/adapters"));
+    beside.chain(shared).filter(|folder| folder.is_dir()).take(1).collect()
+}
