@@ -1,5 +1,7 @@
 //! Acts and questions in a real Chromium, through `Page`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests report by panicking")]
+
 mod browser_support;
 
 use std::time::Duration;
