@@ -1,6 +1,7 @@
 //! Watching texts and awaiting conditions in a real Chromium.
 
-#[cfg(test)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests report by panicking")]
+
 mod browser_support;
 
 use std::time::Duration;
@@ -28,7 +29,6 @@ fn pages(asked: &str) -> Response {
     if asked.starts_with("chat.demo.localhost/") { html(CHAT_PAGE) } else { missing() }
 }
 
-#[cfg(test)]
 async fn next(page: &Page) -> (u32, EventBody) {
     let event = page.next(PATIENCE).await.unwrap().expect("an event in time");
     (event.source, event.body)
