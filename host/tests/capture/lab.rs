@@ -61,7 +61,7 @@ impl Lab {
             page: vec![Origin::for_tests(HOST)],
             pass: Vec::new(),
             listen: [HOST, "ws://chat.demo.localhost", "http://s1.demo.localhost", "http://s2.demo.localhost"]
-                .map(|host| UrlPattern::for_tests(&format!("{host}/api/**")))
+                .map(|host| UrlPattern::parse(&format!("{host}/api/**")).unwrap())
                 .into(),
             stop_button: None,
             throwaway: false,

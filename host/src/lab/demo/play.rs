@@ -18,6 +18,8 @@ use super::wire::{Op, Writer, event};
 /// Between two pieces of a cut stream: enough for them to be sent apart.
 const BETWEEN_CUTS: Duration = Duration::from_millis(1);
 
+const BEFORE_BREAK: Duration = Duration::from_millis(100);
+
 /// Where an answer goes.
 #[derive(Debug)]
 pub(super) struct Target {
@@ -103,6 +105,8 @@ impl Player {
                 return Some(Ok(self.sent(Bytes::from_static(b": ping\n\n"))));
             }
             let Ok(text) = self.step() else {
+                // What was sent before shall arrive: a reader drops what it holds when the connection breaks.
+                sleep(BEFORE_BREAK).await;
                 return Some(Err(io::Error::other("cut off, as the script says")));
             };
             if self.answer.cut {
