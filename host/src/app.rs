@@ -27,6 +27,8 @@ pub enum StartError {
     PortInUse(u16),
     #[error("cannot listen on {address}: {source}")]
     Listen { address: String, source: io::Error },
+    #[error("the demo site cannot listen on {address} (demo.listen): {source}")]
+    DemoListen { address: String, source: io::Error },
     #[error("the client for linked pictures cannot be built: {0}")]
     Client(String),
     #[error("cannot start the {what}: {source}")]
@@ -66,7 +68,7 @@ impl App {
     pub async fn start(config: &Config, surroundings: Surroundings) -> Result<Self, StartError> {
         let Surroundings { folder, admin_key, bundled_adapters } = surroundings;
         let demo = match config.adapters.demo {
-            true => Some(DemoSite::start(DemoOptions::default()).await.map_err(internal("demo site"))?),
+            true => Some(start_demo(&config.adapters.demo_listen).await?),
             false => None,
         };
         let guard = start_guard(demo.as_ref()).await?;
@@ -97,8 +99,7 @@ impl App {
     /// Takes no new requests, lets running ones finish within the deadline, then closes the browser so that its cookies reach
     /// the disk. True if no request was cut off.
     pub async fn stop(self) -> bool {
-        let finished = self.server.drain(self.drain).await;
-        self.dispatcher.drain(Duration::from_secs(1)).await;
+        let (finished, ()) = tokio::join!(self.server.drain(self.drain), self.dispatcher.drain(self.drain));
         self.instance.stop().await;
         finished
     }
@@ -106,6 +107,19 @@ impl App {
 
 fn internal(what: &'static str) -> impl Fn(io::Error) -> StartError {
     move |source| StartError::Internal { what, source }
+}
+
+async fn start_demo(listen: &str) -> Result<DemoSite, StartError> {
+    let failed = |source| StartError::DemoListen { address: listen.to_owned(), source };
+    let invalid = |_| failed(io::Error::new(io::ErrorKind::InvalidInput, "an IP address and a port are needed"));
+    let address: SocketAddr = listen.parse().map_err(invalid)?;
+    // Whoever reaches it can put it into any state.
+    if !address.ip().is_loopback() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "only a loopback address is allowed")));
+    }
+    let demo = DemoSite::start(DemoOptions { listen: address, ..DemoOptions::default() }).await.map_err(failed)?;
+    tracing::info!(address = %demo.addr(), "the demo site listens");
+    Ok(demo)
 }
 
 async fn start_guard(demo: Option<&DemoSite>) -> Result<Guard, StartError> {
@@ -147,6 +161,7 @@ fn dispatch(config: &Config) -> DispatchOptions {
             call: deadlines.call,
             call_max: deadlines.call_max,
         },
-        ..DispatchOptions::default()
+        cancel: deadlines.cancel,
+        settings: config.backend.adapter.iter().map(|(id, value)| (id.clone(), value.to_string())).collect(),
     }
 }

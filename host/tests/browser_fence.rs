@@ -47,7 +47,7 @@ fn pages(asked: &str) -> Response {
 }
 
 async fn at(page: &Page, path: &str) -> Result<(), PageError> {
-    page.goto(&format!("{CHAT}{path}"), Some(PATIENCE)).await
+    page.goto(&format!("{CHAT}{path}"), Some(PATIENCE / 4)).await
 }
 
 #[tokio::test]

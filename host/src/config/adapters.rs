@@ -26,6 +26,12 @@ pub(super) const KEYS: &[Key] = &[
         "how many pages an adapter has, and so how many requests at once",
     ),
     Key::new("demo.enabled", Shape::Bool, "true", "whether the built-in demo site and its models are there"),
+    Key::new(
+        "demo.listen",
+        Shape::Text,
+        "127.0.0.1:0",
+        "where the demo site itself listens, for its statistics; port 0 takes a free one, which the log names",
+    ),
 ];
 
 #[derive(Debug, Clone)]
@@ -35,6 +41,8 @@ pub struct Adapters {
     pub pages: usize,
     /// `demo.enabled`
     pub demo: bool,
+    /// `demo.listen`: a loopback address and port.
+    pub demo_listen: String,
 }
 
 impl Adapters {
@@ -44,6 +52,7 @@ impl Adapters {
             allow_unapproved: values.bool("adapters.allowUnapproved"),
             pages: values.usize("adapters.pages").max(1),
             demo: values.bool("demo.enabled"),
+            demo_listen: values.text("demo.listen"),
         }
     }
 }

@@ -72,7 +72,8 @@ pub fn redirect(to: &str) -> Response {
 }
 
 pub fn missing() -> Response {
-    StatusCode::NOT_FOUND.into_response()
+    // With a body: without one Chromium shows an error page of its own.
+    (StatusCode::NOT_FOUND, Html("<title>a page</title>nothing here")).into_response()
 }
 
 /// Options for a Chromium that reaches nothing but `site`.
@@ -158,4 +159,11 @@ pub fn is_alive(pid: u32) -> bool {
 pub fn kill(pid: u32) {
     let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+/// The processes below one.
+pub fn descendants(pid: u32) -> Vec<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children: Vec<u32> = children.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+    children.iter().copied().chain(children.iter().flat_map(|pid| descendants(*pid))).collect()
 }

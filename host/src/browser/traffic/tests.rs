@@ -326,10 +326,13 @@ fn only_granted_frames_are_heard() {
     let heard = told(traffic.on_event(&foreign));
     assert!(heard.len() == 1 && heard[0].contains("https://ads.test"), "{heard:?}");
     // A sandboxed frame on the site's own address has an opaque origin.
-    let navigated = json!({"frame": {"id": "F", "loaderId": "L", "securityOrigin": "://"}});
-    traffic.on_event(&event("Page.frameNavigated", navigated));
+    let context = json!({"context": {"origin": "://", "auxData": {"isDefault": true, "frameId": "F"}}});
+    traffic.on_event(&event("Runtime.executionContextCreated", context));
     let heard = told(traffic.on_event(&sent(URL)));
     assert!(heard.len() == 1 && heard[0].starts_with("Failed"), "{heard:?}");
+    let navigated = json!({"frame": {"id": "F", "loaderId": "M"}});
+    traffic.on_event(&event("Page.frameNavigated", navigated));
+    asked(&traffic.on_event(&sent(URL)));
 }
 
 #[test]
@@ -354,6 +357,16 @@ fn requests_of_workers_are_told_apart_by_session() {
     let gone = traffic.on_event(&event("Target.detachedFromTarget", json!({"sessionId": "w1"})));
     assert_eq!(told(gone), [ABORTED]);
     assert_eq!(traffic.exchanges.len(), 1);
+}
+
+#[test]
+fn workers_that_serve_several_tabs_are_not_this_page() {
+    for kind in ["service_worker", "shared_worker"] {
+        let mut traffic = traffic();
+        let attached = json!({"sessionId": "page", "targetInfo": {"type": kind, "url": "https://chat.test/sw.js"}});
+        traffic.on_event(&event("Target.attachedToTarget", attached));
+        assert!(traffic.on_event(&sent(URL)).is_empty());
+    }
 }
 
 #[test]
@@ -420,6 +433,16 @@ fn a_web_socket_of_a_foreign_frame_or_without_an_answer_fails() {
         assert!(told.len() == 1 && told[0].starts_with("Failed"), "{method}: {told:?}");
         assert!(traffic.sockets.is_empty());
     }
+}
+
+#[test]
+fn a_web_socket_ends_with_its_document() {
+    let mut traffic = Traffic::new(grant());
+    traffic.listen(7, filter("wss://chat.test/ws")).unwrap();
+    let navigated = |parent: Value| event("Page.frameNavigated", json!({"frame": {"id": "X", "parentId": parent}}));
+    traffic.on_event(&event("Network.webSocketCreated", json!({"requestId": "1", "url": "wss://chat.test/ws"})));
+    assert!(traffic.on_event(&navigated(json!("F"))).is_empty(), "a frame's document says nothing of the page's");
+    assert_eq!(told(traffic.on_event(&navigated(Value::Null))), [ABORTED]);
 }
 
 #[test]
