@@ -163,7 +163,7 @@ async fn it_is_a_proxy_and_no_server() {
         let answer = exchange(guard.addr(), &format!("{line}\r\nHost: x\r\nConnection: close\r\n\r\n")).await;
         assert!(answer.starts_with("HTTP/1.1 400"), "{line}: {answer}");
     }
-    let flood = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(HEAD_BYTES_MAX + 1));
+    let flood = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(2 * HEAD_BYTES_MAX));
     let mut stream = connect(guard.addr()).await;
     // It may hang up before all is written.
     let _ = stream.write_all(flood.as_bytes()).await;
