@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::browser::guard::{Guard, GuardOptions, Mapping, Unmapped};
+use crate::browser::guard::{Guard, GuardOptions, Mapping};
 use crate::browser::{Instance, InstanceOptions, LaunchOptions, Profile};
 use crate::config::{Config, Sandbox};
 use crate::dispatch::{DispatchOptions, Dispatcher};
@@ -124,7 +124,7 @@ async fn start_demo(listen: &str) -> Result<DemoSite, StartError> {
 
 async fn start_guard(demo: Option<&DemoSite>) -> Result<Guard, StartError> {
     let map = |demo: &DemoSite| Mapping { host: DEMO_HOST.into(), port: 80, to: demo.addr() };
-    let options = GuardOptions { mappings: demo.map(map).into_iter().collect(), unmapped: Unmapped::Resolve };
+    let options = GuardOptions { mappings: demo.map(map).into_iter().collect(), ..GuardOptions::default() };
     Guard::start(options).await.map_err(internal("egress guard"))
 }
 
@@ -140,7 +140,6 @@ fn instance(config: &Config, folder: &DataFolder, guard: SocketAddr) -> Instance
         headless: config.browser.headless,
         fission: config.browser.fission,
         sandbox: config.browser.sandbox != Sandbox::Off,
-        extra_args: vec!["--no-proxy-server".into(), format!("--host-resolver-rules=MAP demo.localhost:80 {guard}")],
         ..LaunchOptions::new(guard)
     };
     let profile = Profile::Dir(folder.path().join("profiles").join("default"));
