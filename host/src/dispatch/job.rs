@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::pool::{Lease, Place};
-use super::{Inner, RETRY_AFTER};
+use super::Inner;
+use super::pool::{Lease, NoPage, Place};
 use crate::browser::{Page, PageError};
 use crate::chat::{self, Failure, FailureKind, JobEvent, Outcome, Request, Stage};
 use crate::plugin::{Adapter, AdapterRequest, Call, Report, Timing};
@@ -73,16 +73,12 @@ impl Running {
 
     async fn wait_for_page(&self) -> Result<Lease, Failure> {
         let pool = self.inner.pool(&self.adapter.manifest.id);
-        let lease = pool.lease(&self.inner.instance, &self.adapter.manifest);
-        let wait = self.inner.options.queue_wait;
+        let until = tokio::time::Instant::now() + self.inner.options.queue_wait;
+        let lease = pool.lease(&self.inner.instance, &self.adapter.manifest, until);
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(Failure::new(FailureKind::ClientGone, "the client has gone")),
             lease = lease => lease.map_err(no_page),
-            () = tokio::time::sleep(wait) => {
-                let message = format!("no page was free within {} s", wait.as_secs());
-                Err(Failure::new(FailureKind::ServerBusy { retry_after: RETRY_AFTER }, message))
-            }
         }
     }
 
@@ -171,12 +167,13 @@ fn retryable(report: &Report) -> bool {
     matches!(&report.result, Err(failure) if failure.kind == FailureKind::BrowserFailed)
 }
 
-fn no_page(error: PageError) -> Failure {
-    match error {
-        PageError::Timeout(what) => {
+fn no_page(why: NoPage) -> Failure {
+    match why {
+        NoPage::Late => Failure::new(FailureKind::Timeout(Stage::Queue), "no page was free in time"),
+        NoPage::Failed(PageError::Timeout(what)) => {
             Failure::new(FailureKind::Timeout(Stage::Navigate), format!("the site's entry did not open: {what}"))
         }
-        error => Failure::new(FailureKind::BrowserFailed, format!("no page could be opened: {error}")),
+        NoPage::Failed(error) => Failure::new(FailureKind::BrowserFailed, format!("no page could be opened: {error}")),
     }
 }
 

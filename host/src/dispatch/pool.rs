@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 
 use crate::browser::{Instance, InstanceState, Page, PageError, PageSpec};
@@ -38,6 +39,14 @@ impl Drop for Place {
 pub(super) struct Lease {
     page: Arc<Page>,
     permit: OwnedSemaphorePermit,
+}
+
+/// Why a job gets no page.
+#[derive(Debug)]
+pub(super) enum NoPage {
+    /// None was free in time.
+    Late,
+    Failed(PageError),
 }
 
 impl Lease {
@@ -77,15 +86,26 @@ impl Pool {
         Some(Place(Arc::clone(&self.present)))
     }
 
-    /// Waits for a free slot and gives a page that stands at the adapter's entry. In the order of asking. Safe to cancel.
+    /// Waits for a free slot and a browser, and gives a page that stands at the adapter's entry. In the order of asking. Safe
+    /// to cancel.
     ///
     /// # Errors
-    /// When the browser cannot open the page.
-    pub(super) async fn lease(&self, instance: &Instance, manifest: &Manifest) -> Result<Lease, PageError> {
-        let permit = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| PageError::Closed)?;
+    /// When there is none at `until`, or the browser cannot open the page.
+    pub(super) async fn lease(
+        &self,
+        instance: &Instance,
+        manifest: &Manifest,
+        until: tokio::time::Instant,
+    ) -> Result<Lease, NoPage> {
+        let slot = timeout_at(until, Arc::clone(&self.slots).acquire_owned()).await.map_err(|_| NoPage::Late)?;
+        let permit = slot.map_err(|_| NoPage::Failed(PageError::Closed))?;
         let page = match self.take_idle(manifest) {
             Some(page) => page,
-            None => open(instance, manifest).await?,
+            None => {
+                timeout_at(until, browser_is_up(instance)).await.map_err(|_| NoPage::Late)?;
+                // From here on it is the navigation's deadline that counts.
+                open(instance, manifest).await.map_err(NoPage::Failed)?
+            }
         };
         Ok(Lease { page: Arc::new(page), permit })
     }
@@ -95,6 +115,7 @@ impl Pool {
         self.idle().retain(|page| usable(page, manifest));
         let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() else { return Ok(()) };
         if self.idle().is_empty() {
+            browser_is_up(instance).await;
             let page = open(instance, manifest).await?;
             self.idle().push(page);
         }
@@ -130,11 +151,15 @@ fn spec(manifest: &Manifest) -> PageSpec {
     }
 }
 
-/// Opens a page at the entry, waiting for a browser that is being restarted.
-async fn open(instance: &Instance, manifest: &Manifest) -> Result<Page, PageError> {
+/// Waits while the browser is being started; one that has failed for good is not waited for.
+async fn browser_is_up(instance: &Instance) {
     let mut state = instance.state();
-    let up = state.wait_for(|s| !matches!(s, InstanceState::Starting | InstanceState::Restarting { .. })).await;
-    drop(up.map_err(|_| PageError::Closed)?);
+    // An instance that is gone is noticed by the next who wants something of it.
+    let _ = state.wait_for(|s| !matches!(s, InstanceState::Starting | InstanceState::Restarting { .. })).await;
+}
+
+/// Opens a page at the entry.
+async fn open(instance: &Instance, manifest: &Manifest) -> Result<Page, PageError> {
     let page = instance.open_page(spec(manifest)).await?;
     page.back_to_entry(Some(ENTRY)).await?;
     Ok(page)

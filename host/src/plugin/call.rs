@@ -183,7 +183,7 @@ impl Adapter {
                 );
                 (FailureKind::SiteChanged { step: missing.step, selector: missing.selector }, message)
             }
-            wit::Failure::Timeout(m) => (FailureKind::Timeout(progress.clock.stage()), m),
+            wit::Failure::Timeout(m) => (FailureKind::Timeout(progress.clock.late_stage()), m),
             wit::Failure::Cancelled => (FailureKind::ClientGone, "the client has gone".to_owned()),
             wit::Failure::Upstream(m) => (FailureKind::Upstream, m),
             wit::Failure::Other(fault) if fault.code == "page-closed" => {
