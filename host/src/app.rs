@@ -66,7 +66,7 @@ impl App {
     pub async fn start(config: &Config, surroundings: Surroundings) -> Result<Self, StartError> {
         let Surroundings { folder, admin_key, bundled_adapters } = surroundings;
         let demo = match config.adapters.demo {
-            true => Some(DemoSite::start(DemoOptions::default()).await.map_err(internal("demo site"))?),
+            true => Some(start_demo(config.adapters.demo_listen).await?),
             false => None,
         };
         let guard = start_guard(demo.as_ref()).await?;
@@ -106,6 +106,11 @@ impl App {
 
 fn internal(what: &'static str) -> impl Fn(io::Error) -> StartError {
     move |source| StartError::Internal { what, source }
+}
+
+async fn start_demo(listen: SocketAddr) -> Result<DemoSite, StartError> {
+    let options = DemoOptions { listen, ..DemoOptions::default() };
+    DemoSite::start(options).await.map_err(|source| StartError::Listen { address: listen.to_string(), source })
 }
 
 async fn start_guard(demo: Option<&DemoSite>) -> Result<Guard, StartError> {
