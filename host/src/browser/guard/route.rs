@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use url::Host;
 
 use super::address::not_public;
-use super::upstream::{Kind, Upstream};
+use super::upstream::{Upstream, UpstreamKind};
 use super::{GuardOptions, Mapping, Unmapped};
 
 /// Name lookup and all attempts together.
@@ -101,7 +101,7 @@ impl Router {
             (Way::Address(ip), None) => {
                 return attempt(SocketAddr::new(*ip, port)).await.map(direct).map_err(unreachable);
             }
-            (_, Some(upstream)) if !tunnel && upstream.kind == Kind::Http => {
+            (_, Some(upstream)) if !tunnel && upstream.kind == UpstreamKind::Http => {
                 let stream = upstream.dial().await.map_err(unreachable)?;
                 return Ok(Dialled { stream, to_proxy: true });
             }
