@@ -75,10 +75,10 @@ impl Router {
             Host::Ipv4(ip) => Way::Address(ip.into()),
             Host::Ipv6(ip) => Way::Address(ip.into()),
         };
-        if let Way::Name(name) = &way {
-            if let Some(mapping) = self.options.mappings.iter().find(|mapping| covers(mapping, name, port)) {
-                return Ok(Way::Mapped(mapping.to));
-            }
+        if let Way::Name(name) = &way
+            && let Some(mapping) = self.options.mappings.iter().find(|mapping| covers(mapping, name, port))
+        {
+            return Ok(Way::Mapped(mapping.to));
         }
         if self.options.unmapped == Unmapped::Refuse {
             return Err(refused("no mapping knows it, and nothing else is allowed here"));
