@@ -75,10 +75,10 @@ impl Router {
             Host::Ipv4(ip) => Way::Address(ip.into()),
             Host::Ipv6(ip) => Way::Address(ip.into()),
         };
-        if let Way::Name(name) = &way {
-            if let Some(mapping) = self.options.mappings.iter().find(|mapping| covers(mapping, name, port)) {
-                return Ok(Way::Mapped(mapping.to));
-            }
+        if let Way::Name(name) = &way
+            && let Some(mapping) = self.options.mappings.iter().find(|mapping| covers(mapping, name, port))
+        {
+            return Ok(Way::Mapped(mapping.to));
         }
         if self.options.unmapped == Unmapped::Refuse {
             return Err(refused("no mapping knows it, and nothing else is allowed here"));
@@ -172,9 +172,30 @@ mod tests {
     fn hosts_in_any_spelling() {
         let router = router(Unmapped::Resolve);
         for host in [
-            "127.0.0.1", "127.1", "0x7f.1", "0177.0.0.1", "2130706433", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "localhost",
-            "LOCALHOST", "localhost.", "x.localhost", "169.254.169.254", "10.0.0.1", "192.168.0.1", "[fc00::1]", "[fe80::1]", "0", "0.0.0.0",
-            "%31%32%37.0.0.1", "127.0.0.1.", "１２７.0.0.1", "", "a b",
+            "127.0.0.1",
+            "127.1",
+            "0x7f.1",
+            "0177.0.0.1",
+            "2130706433",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:7f00:1]",
+            "localhost",
+            "LOCALHOST",
+            "localhost.",
+            "x.localhost",
+            "169.254.169.254",
+            "10.0.0.1",
+            "192.168.0.1",
+            "[fc00::1]",
+            "[fe80::1]",
+            "0",
+            "0.0.0.0",
+            "%31%32%37.0.0.1",
+            "127.0.0.1.",
+            "１２７.0.0.1",
+            "",
+            "a b",
         ] {
             assert!(matches!(router.way(host, 80), Err(RouteError::Refused { .. })), "{host}");
         }
