@@ -79,7 +79,10 @@ async fn says_that_a_chromium_is_too_old_or_none() {
     let cases = [
         ("echo 'Chromium 60.0.3112.113'; exit 3", "too old"),
         ("echo hello; exit 3", "is no Chromium"),
-        ("[ \"$1\" = --version ] && echo 'Chromium 156.0.1.2' && exit 0; echo 'no display, sorry' >&2; exit 3", "no display, sorry"),
+        (
+            "[ \"$1\" = --version ] && echo 'Chromium 156.0.1.2' && exit 0; echo 'no display, sorry' >&2; exit 3",
+            "no display, sorry",
+        ),
     ];
     for (script, wanted) in cases {
         let mut options = options("test", Profile::Throwaway, None);
@@ -94,9 +97,8 @@ async fn starts_without_the_sandbox_where_it_does_not_work() {
     let folder = tempfile::tempdir().unwrap();
     let chromium = find(None).unwrap();
     let chromium = chromium.display();
-    let script = format!(
-        "case \"$*\" in *--no-sandbox*) exec {chromium} \"$@\";; esac\necho 'No usable sandbox!' >&2; exit 1"
-    );
+    let script =
+        format!("case \"$*\" in *--no-sandbox*) exec {chromium} \"$@\";; esac\necho 'No usable sandbox!' >&2; exit 1");
     let mut options = options("test", Profile::Throwaway, None);
     options.launch.executable = Some(stand_in(folder.path(), &script));
     let instance = Instance::spawn(options);

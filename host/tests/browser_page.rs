@@ -122,7 +122,9 @@ async fn failed_navigations_say_so_and_the_page_stays_of_use() {
 #[tokio::test]
 async fn dialogs_are_answered_at_once_and_told() {
     let site = Site::start(|asked| match asked {
-        "chat.demo.localhost/ask" => html("<script>document.title = confirm('Really?') + ' ' + prompt('Name?')</script>"),
+        "chat.demo.localhost/ask" => {
+            html("<script>document.title = confirm('Really?') + ' ' + prompt('Name?')</script>")
+        }
         "chat.demo.localhost/leave" => html("<button onclick='onbeforeunload = (e) => e.preventDefault()'>b</button>"),
         _ => html("hello"),
     })
@@ -150,7 +152,9 @@ async fn dialogs_are_answered_at_once_and_told() {
 #[tokio::test]
 async fn the_stop_button_is_pressed() {
     let site = Site::start(|asked| match asked {
-        "chat.demo.localhost/" => html("<button id=stop onclick='document.title = 1; this.hidden = true'>Stop</button>"),
+        "chat.demo.localhost/" => {
+            html("<button id=stop onclick='document.title = 1; this.hidden = true'>Stop</button>")
+        }
         _ => missing(),
     })
     .await;
@@ -174,7 +178,10 @@ async fn a_click_meant_for_one_document_never_lands_on_the_next() {
     let site = Site::start(move |asked| match asked.strip_prefix("chat.demo.localhost/") {
         Some(path) if path.starts_with('a') => {
             let wait = &path[1..];
-            html(&(button("a", "") + &format!("<script>onload = () => setTimeout(() => location.href = '/b', {wait})</script>")))
+            html(
+                &(button("a", "")
+                    + &format!("<script>onload = () => setTimeout(() => location.href = '/b', {wait})</script>")),
+            )
         }
         Some("b") => html(&button("b", "fetch('/wrong')")),
         _ => missing(),
@@ -204,7 +211,8 @@ async fn nothing_is_downloaded_and_nothing_is_permitted() {
     let site = Site::start(|asked| match asked {
         "chat.demo.localhost/" => html(QUERY),
         "chat.demo.localhost/file" => {
-            ([("content-disposition", "attachment; filename=x.bin"), ("content-type", "application/x-y")], "data").into_response()
+            ([("content-disposition", "attachment; filename=x.bin"), ("content-type", "application/x-y")], "data")
+                .into_response()
         }
         _ => missing(),
     })

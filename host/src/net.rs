@@ -1,10 +1,10 @@
-//! Which addresses belong to the public internet.
+//! Which addresses belong to the public internet: the rule for everything that goes out on somebody else's word.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// False for loopback, private, link-local, shared, documentation, benchmark, multicast and reserved ranges (IANA's
 /// special-purpose registries), and for IPv6 addresses that carry such an IPv4 address.
-pub(super) fn is_public(address: IpAddr) -> bool {
+pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
         IpAddr::V6(v6) => is_public_v6(v6),
