@@ -1,5 +1,6 @@
 //! Where a page may go, in a real Chromium, with pages that try to leave.
 
+#[cfg(test)]
 mod browser_support;
 
 use axum::http::header;

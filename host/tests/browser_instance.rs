@@ -1,5 +1,6 @@
 //! Starting, losing, restarting and stopping a real Chromium.
 
+#[cfg(test)]
 mod browser_support;
 
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -47,6 +48,7 @@ fn lasting(folder: &Path, site: Option<&Site>) -> InstanceOptions {
     options("test", Profile::Dir(folder.to_owned()), site.map(|site| site.addr))
 }
 
+#[cfg(test)]
 async fn failed(options: InstanceOptions) -> String {
     let instance = Instance::spawn(options);
     let state = until(&instance, |state| !matches!(state, InstanceState::Starting)).await;
@@ -66,6 +68,7 @@ async fn says_that_there_is_no_chromium() {
 }
 
 /// A program in the place of Chromium.
+#[cfg(test)]
 fn stand_in(folder: &Path, script: &str) -> std::path::PathBuf {
     let path = folder.join("chromium");
     std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();

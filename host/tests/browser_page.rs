@@ -1,5 +1,6 @@
 //! Opening pages and addresses in a real Chromium.
 
+#[cfg(test)]
 mod browser_support;
 
 use std::time::Duration;
@@ -57,6 +58,7 @@ async fn a_crashed_tab_is_told() {
     instance.stop().await;
 }
 
+#[cfg(test)]
 async fn closed(page: &Page) -> CloseReason {
     let mut closed = page.closed();
     let reason = tokio::time::timeout(PATIENCE, closed.wait_for(Option::is_some)).await.unwrap().unwrap().clone();

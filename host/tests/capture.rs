@@ -145,6 +145,43 @@ fn sixty_of_sixty_short_answers_are_whole() {
 }
 
 #[test]
+fn answers_that_are_over_before_they_can_be_asked_for_are_whole() {
+    test(|lab, site| async move {
+        // A synchronous request blocks whoever would take the command, until it is over.
+        let script = "for (const path of ['sse?n=20', 'short?n=sync', 'big?bytes=300000']) {
+            const x = new XMLHttpRequest(); x.open('GET', '/api/' + path, false); x.send(); }";
+        site.put("/sync.js", "text/javascript", script);
+        let page = lab.page().await;
+        page.listen(everything()).unwrap();
+        for script in [script, "new Worker('/sync.js')"] {
+            run(&site, &page, script).await;
+            let heard: Vec<_> = hear(&page, 3).await.into_values().collect();
+            assert_eq!(heard[0].text(), events(20));
+            assert_eq!(heard[1].text(), "short answer sync: é€你😀");
+            assert!(heard[2].bytes == big(300_000), "{} bytes", heard[2].bytes.len());
+            assert!(heard.iter().all(|stream| stream.end == COMPLETE));
+        }
+    });
+}
+
+#[test]
+fn a_busy_page_loses_nothing() {
+    test(|lab, site| async move {
+        let page = lab.page().await;
+        page.listen(everything()).unwrap();
+        let script = "for (let i = 0; i < 24; i++) {
+            fetch('/api/sse?n=30' + (i % 2 ? '' : '&gap=3')).then(r => r.text());
+            const until = performance.now() + 40; while (performance.now() < until);
+        }";
+        run(&site, &page, script).await;
+        for stream in hear(&page, 24).await.values() {
+            assert_eq!(stream.text(), events(30));
+            assert_eq!(stream.end, COMPLETE);
+        }
+    });
+}
+
+#[test]
 fn slow_and_fast_streams_at_once_are_whole() {
     test(|lab, site| async move {
         let page = lab.page().await;

@@ -1,5 +1,7 @@
 //! Acts and questions in a real Chromium, through `Page`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests report by panicking")]
+
 mod browser_support;
 
 use std::time::Duration;
@@ -39,6 +41,12 @@ fn pages(asked: &str) -> Response {
         "decoy" => "<button onpointerdown='say(1)'>Go</button><button id=buy onclick='say(\"bought\")' onpointerdown='say(\"bought\")'
             style='position:fixed;inset:0;display:none'>Buy</button>
             <script>addEventListener('mousemove', () => buy.style.display = 'block')</script>",
+        // The same by frames, which the page's own listeners do not see into.
+        "decoy-frame" => "<button onclick='say(1)'>Go</button><iframe id=buy style='position:fixed;inset:0;width:100%;height:100%;display:none'
+            srcdoc='<body onpointerdown=\"parent.say(&quot;bought&quot;)\">'></iframe>
+            <script>addEventListener('mousemove', () => buy.style.display = 'block')</script>",
+        // The focus goes elsewhere as soon as it comes.
+        "thief" => "<textarea id=mine onfocus='setTimeout(() => theirs.focus(), 0)'></textarea><input id=theirs oninput='say(1)' onkeydown='say(2)'>",
         "menu" => "<button onpointerdown='say(1); cover.style.display = \"block\"'>Go</button>
             <div id=cover style='position:fixed;inset:0;display:none' onpointerup='say(2)'></div>",
         "shadow" => "<x-a></x-a><script>class A extends HTMLElement { constructor() { super();
@@ -165,7 +173,8 @@ async fn a_click_that_cannot_land_says_why() {
         ("buried", "<div id=\"cover\" class=\"veil\"> lies over it"),
         ("frame", "a frame lies over it"),
         ("hidden", "it is not visible"),
-        ("decoy", ""),
+        ("decoy", "lies over it"),
+        ("decoy-frame", "a frame lies over it"),
     ] {
         open(&page, path).await;
         let told = timed_out(page.click("css=:is(button, [role=button])", 1, SHORT).await);
@@ -180,6 +189,21 @@ async fn a_click_that_cannot_land_says_why() {
     assert!(matches!(invalid, Err(PageError::Other { code: "invalid-selector", .. })));
     let invalid = page.count("css=a:nope").await;
     assert!(matches!(invalid, Err(PageError::Other { code: "invalid-selector", .. })), "{invalid:?}");
+}
+
+#[tokio::test]
+async fn what_is_typed_goes_to_no_other_element() {
+    let (_site, _instance, page) = start().await;
+    open(&page, "thief").await;
+    for result in [
+        page.fill("#mine", "secret", SHORT).await,
+        page.type_text("#mine", "secret", SHORT).await,
+        page.press("#mine", "Enter", SHORT).await,
+    ] {
+        timed_out(result);
+    }
+    assert_eq!(page.attribute("#theirs", "value", LONG).await.unwrap().as_deref(), Some(""));
+    assert_eq!(out(&page).await, "");
 }
 
 #[tokio::test]

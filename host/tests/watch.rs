@@ -1,5 +1,7 @@
 //! Watching texts and awaiting conditions in a real Chromium.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests report by panicking")]
+
 mod browser_support;
 
 use std::time::Duration;

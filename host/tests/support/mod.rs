@@ -9,6 +9,9 @@
     reason = "tests report by panicking, their helpers too"
 )]
 
+pub(crate) mod client;
+pub(crate) mod site;
+
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -20,7 +23,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// No start of the program, and no end of it, may take longer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(40);
+
+const READYZ: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
 /// How a server is to be started.
 #[derive(Default)]
@@ -67,6 +72,14 @@ impl Builder {
         assert!(banner, "it did not start: {}{}", server.stdout.text(), server.log.text());
         server.address = word_after(&server.stdout.text(), "http://").trim_end_matches('/').parse().unwrap();
         server.key = server.admin_key();
+        server
+    }
+
+    /// Starts it and waits until it can answer.
+    pub(crate) fn start_ready(self) -> Server {
+        let server = self.start();
+        let ready = server.wait_for(|server| server.raw(READYZ).starts_with("HTTP/1.1 200"));
+        assert!(ready, "it is not ready: {}{}", server.raw(READYZ), server.log());
         server
     }
 
