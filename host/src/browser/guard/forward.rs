@@ -18,7 +18,8 @@ use super::route::{Dialled, RouteError, Router};
 pub(super) type Body = BoxBody<Bytes, hyper::Error>;
 
 /// Headers that belong to one connection, not to the message (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [&str; 6] = ["keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer"];
+const HOP_BY_HOP: [&str; 6] =
+    ["keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer"];
 
 #[derive(Clone)]
 pub(super) struct Proxy {
@@ -89,7 +90,9 @@ impl Proxy {
         let keep_upgrade = request.headers().contains_key(UPGRADE);
         strip(request.headers_mut(), keep_upgrade);
         // RFC 9112, 3.2.2: the URL's host counts, whatever the header says.
-        if let Some(host) = request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok()) {
+        if let Some(host) =
+            request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok())
+        {
             request.headers_mut().insert(HOST, host);
         }
         if to_proxy {

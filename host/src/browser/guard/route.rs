@@ -8,9 +8,9 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use url::Host;
 
-use super::address::not_public;
 use super::upstream::{Kind, Upstream};
 use super::{GuardOptions, Mapping, Unmapped};
+use crate::net::not_public;
 
 /// Name lookup and all attempts together.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(20);
@@ -172,9 +172,30 @@ mod tests {
     fn hosts_in_any_spelling() {
         let router = router(Unmapped::Resolve);
         for host in [
-            "127.0.0.1", "127.1", "0x7f.1", "0177.0.0.1", "2130706433", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "localhost",
-            "LOCALHOST", "localhost.", "x.localhost", "169.254.169.254", "10.0.0.1", "192.168.0.1", "[fc00::1]", "[fe80::1]", "0", "0.0.0.0",
-            "%31%32%37.0.0.1", "127.0.0.1.", "１２７.0.0.1", "", "a b",
+            "127.0.0.1",
+            "127.1",
+            "0x7f.1",
+            "0177.0.0.1",
+            "2130706433",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:7f00:1]",
+            "localhost",
+            "LOCALHOST",
+            "localhost.",
+            "x.localhost",
+            "169.254.169.254",
+            "10.0.0.1",
+            "192.168.0.1",
+            "[fc00::1]",
+            "[fe80::1]",
+            "0",
+            "0.0.0.0",
+            "%31%32%37.0.0.1",
+            "127.0.0.1.",
+            "１２７.0.0.1",
+            "",
+            "a b",
         ] {
             assert!(matches!(router.way(host, 80), Err(RouteError::Refused { .. })), "{host}");
         }

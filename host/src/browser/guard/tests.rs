@@ -27,7 +27,9 @@ async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut got = Vec::new();
     while !got.ends_with(end.as_bytes()) {
         let byte = timeout(SOON, stream.read_u8()).await;
-        got.push(byte.unwrap_or_else(|_| panic!("waited for {end:?} after {:?}", String::from_utf8_lossy(&got))).unwrap());
+        got.push(
+            byte.unwrap_or_else(|_| panic!("waited for {end:?} after {:?}", String::from_utf8_lossy(&got))).unwrap(),
+        );
     }
     String::from_utf8(got).unwrap()
 }
@@ -74,7 +76,11 @@ async fn a_stream_passes_piece_by_piece() {
         read_until(&mut browser, &format!("data: {n:02}\n\n\r\n")).await;
     }
     drop(browser);
-    assert_eq!(timeout(SOON, server.read(&mut [0])).await.unwrap().unwrap_or(0), 0, "the server learns that nobody reads");
+    assert_eq!(
+        timeout(SOON, server.read(&mut [0])).await.unwrap().unwrap_or(0),
+        0,
+        "the server learns that nobody reads"
+    );
 }
 
 #[tokio::test]
@@ -82,7 +88,8 @@ async fn a_request_body_passes_piece_by_piece() {
     let (listener, to) = listen().await;
     let guard = guard(to, 80).await;
     let mut browser = connect(guard.addr()).await;
-    send(&mut browser, "POST http://a.site.example/ HTTP/1.1\r\nHost: a.site.example\r\nContent-Length: 6\r\n\r\nabc").await;
+    send(&mut browser, "POST http://a.site.example/ HTTP/1.1\r\nHost: a.site.example\r\nContent-Length: 6\r\n\r\nabc")
+        .await;
     let mut server = accepted(&listener).await;
     read_until(&mut server, "\r\n\r\nabc").await;
     send(&mut browser, "def").await;
@@ -130,8 +137,19 @@ async fn addresses_of_this_machine_and_network_are_refused() {
     let (_listener, local) = listen().await;
     let guard = Guard::start(GuardOptions::default()).await.unwrap();
     for host in [
-        "127.0.0.1", "[::1]", "0x7f.1", "2130706433", "localhost", "x.localhost", "169.254.169.254", "10.0.0.1", "[fc00::1]",
-        "[::ffff:127.0.0.1]", "0.0.0.0", "100.64.0.1", "224.0.0.1",
+        "127.0.0.1",
+        "[::1]",
+        "0x7f.1",
+        "2130706433",
+        "localhost",
+        "x.localhost",
+        "169.254.169.254",
+        "10.0.0.1",
+        "[fc00::1]",
+        "[::ffff:127.0.0.1]",
+        "0.0.0.0",
+        "100.64.0.1",
+        "224.0.0.1",
     ] {
         let port = local.port();
         let get = format!("GET http://{host}:{port}/secret?q HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");

@@ -60,8 +60,8 @@ impl Upstream {
         };
         let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or(UpstreamError::Malformed)?;
-        let credentials = (!url.username().is_empty())
-            .then(|| (decode(url.username()), decode(url.password().unwrap_or_default())));
+        let credentials =
+            (!url.username().is_empty()).then(|| (decode(url.username()), decode(url.password().unwrap_or_default())));
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         Ok(Upstream { kind, host, port: url.port().unwrap_or(port), credentials })
     }
