@@ -68,7 +68,7 @@ impl App {
     pub async fn start(config: &Config, surroundings: Surroundings) -> Result<Self, StartError> {
         let Surroundings { folder, admin_key, bundled_adapters } = surroundings;
         let demo = match config.adapters.demo {
-            true => Some(start_demo(&config.adapters.demo_listen).await?),
+            true => Some(start_demo(config.adapters.demo_listen).await?),
             false => None,
         };
         let guard = start_guard(demo.as_ref()).await?;
@@ -109,15 +109,10 @@ fn internal(what: &'static str) -> impl Fn(io::Error) -> StartError {
     move |source| StartError::Internal { what, source }
 }
 
-async fn start_demo(listen: &str) -> Result<DemoSite, StartError> {
-    let failed = |source| StartError::DemoListen { address: listen.to_owned(), source };
-    let invalid = |_| failed(io::Error::new(io::ErrorKind::InvalidInput, "an IP address and a port are needed"));
-    let address: SocketAddr = listen.parse().map_err(invalid)?;
-    // Whoever reaches it can put it into any state.
-    if !address.ip().is_loopback() {
-        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "only a loopback address is allowed")));
-    }
-    let demo = DemoSite::start(DemoOptions { listen: address, ..DemoOptions::default() }).await.map_err(failed)?;
+async fn start_demo(listen: SocketAddr) -> Result<DemoSite, StartError> {
+    let options = DemoOptions { listen, ..DemoOptions::default() };
+    let failed = |source| StartError::DemoListen { address: listen.to_string(), source };
+    let demo = DemoSite::start(options).await.map_err(failed)?;
     tracing::info!(address = %demo.addr(), "the demo site listens");
     Ok(demo)
 }

@@ -77,6 +77,19 @@ impl Origin {
         Origin::parse(text)
     }
 
+    /// The origin of a site that the lab serves on this machine: http and any name below `demo.localhost`. No manifest can name
+    /// one.
+    ///
+    /// # Errors
+    /// See [`OriginError`].
+    pub fn parse_lab(text: &str) -> Result<Origin, OriginError> {
+        let host = text.strip_prefix("http://").ok_or(OriginError::Malformed)?;
+        if !is_below(host, "demo.localhost") || host.contains(['/', ':', '@', '?', '#']) {
+            return Err(OriginError::Malformed);
+        }
+        Ok(Origin { scheme: "http", host: host.to_owned(), below: false, port: 80 })
+    }
+
     /// Whether a URL lies on this origin, or on one of these.
     pub fn matches(&self, url: &Url) -> bool {
         url.scheme() == self.scheme

@@ -147,7 +147,8 @@ impl Running {
             submit_ms = ms(trace.timing.submitted),
             first_ms = ms(trace.timing.first_piece),
             total_ms = self.started.elapsed().as_millis(),
-            guest_cpu_ms = trace.timing.cpu.as_millis(),
+            instantiate_us = trace.timing.instantiated.as_micros(),
+            guest_cpu_us = trace.timing.cpu.as_micros(),
             outcome,
             "job"
         );
