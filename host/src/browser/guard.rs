@@ -20,7 +20,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::AbortOnDropHandle;
 
-mod address;
 mod forward;
 mod route;
 mod upstream;

@@ -77,7 +77,7 @@ impl Running {
         let wait = self.inner.options.queue_wait;
         tokio::select! {
             biased;
-            () = self.cancel.cancelled() => Err(Failure::new(FailureKind::ClientGone, "the client has gone")),
+            () = self.cancel.cancelled() => Err(Failure::new(FailureKind::ClientGone, "")),
             lease = lease => lease.map_err(no_page),
             () = tokio::time::sleep(wait) => {
                 let message = format!("no page was free within {} s", wait.as_secs());
@@ -183,10 +183,11 @@ fn no_page(error: PageError) -> Failure {
 
 fn render(adapter: &Adapter, model: usize, request: Request) -> AdapterRequest {
     let model = adapter.manifest.models.get(model);
-    let rendered = chat::prompt::render(&request);
+    let kind = model.map(|m| m.kind).unwrap_or_default();
+    let rendered = chat::prompt::render(&request, kind);
     AdapterRequest {
         id: request.id,
-        kind: model.map_or(chat::Kind::Text, |m| m.kind),
+        kind,
         model: model.map(|m| m.id.clone()).unwrap_or_default(),
         prompt: rendered.text,
         attachments: rendered.attachments,

@@ -8,9 +8,9 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use url::Host;
 
-use super::address::not_public;
 use super::upstream::{Upstream, UpstreamKind};
 use super::{GuardOptions, Mapping, Unmapped};
+use crate::net::not_public;
 
 /// Name lookup and all attempts together.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(20);
