@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::browser::guard::{Guard, GuardOptions, Mapping, Unmapped};
+use crate::browser::guard::{Guard, GuardOptions, Mapping};
 use crate::browser::{Instance, InstanceOptions, LaunchOptions, Profile};
 use crate::config::{Config, Sandbox};
 use crate::dispatch::{DispatchOptions, Dispatcher};
@@ -27,6 +27,8 @@ pub enum StartError {
     PortInUse(u16),
     #[error("cannot listen on {address}: {source}")]
     Listen { address: String, source: io::Error },
+    #[error("the demo site cannot listen on {address} (demo.listen): {source}")]
+    DemoListen { address: String, source: io::Error },
     #[error("the client for linked pictures cannot be built: {0}")]
     Client(String),
     #[error("cannot start the {what}: {source}")]
@@ -97,8 +99,7 @@ impl App {
     /// Takes no new requests, lets running ones finish within the deadline, then closes the browser so that its cookies reach
     /// the disk. True if no request was cut off.
     pub async fn stop(self) -> bool {
-        let finished = self.server.drain(self.drain).await;
-        self.dispatcher.drain(Duration::from_secs(1)).await;
+        let (finished, ()) = tokio::join!(self.server.drain(self.drain), self.dispatcher.drain(self.drain));
         self.instance.stop().await;
         finished
     }
@@ -110,16 +111,15 @@ fn internal(what: &'static str) -> impl Fn(io::Error) -> StartError {
 
 async fn start_demo(listen: SocketAddr) -> Result<DemoSite, StartError> {
     let options = DemoOptions { listen, ..DemoOptions::default() };
-    DemoSite::start(options).await.map_err(|source| StartError::Listen { address: listen.to_string(), source })
+    let failed = |source| StartError::DemoListen { address: listen.to_string(), source };
+    let demo = DemoSite::start(options).await.map_err(failed)?;
+    tracing::info!(address = %demo.addr(), "the demo site listens");
+    Ok(demo)
 }
 
 async fn start_guard(demo: Option<&DemoSite>) -> Result<Guard, StartError> {
     let map = |demo: &DemoSite| Mapping { host: DEMO_HOST.into(), port: 80, to: demo.addr() };
-    let options = GuardOptions {
-        mappings: demo.map(map).into_iter().collect(),
-        unmapped: Unmapped::Resolve,
-        ..GuardOptions::default()
-    };
+    let options = GuardOptions { mappings: demo.map(map).into_iter().collect(), ..GuardOptions::default() };
     Guard::start(options).await.map_err(internal("egress guard"))
 }
 
@@ -135,7 +135,6 @@ fn instance(config: &Config, folder: &DataFolder, guard: SocketAddr) -> Instance
         headless: config.browser.headless,
         fission: config.browser.fission,
         sandbox: config.browser.sandbox != Sandbox::Off,
-        extra_args: vec!["--no-proxy-server".into(), format!("--host-resolver-rules=MAP demo.localhost:80 {guard}")],
         ..LaunchOptions::new(guard)
     };
     let profile = Profile::Dir(folder.path().join("profiles").join("default"));
@@ -156,6 +155,7 @@ fn dispatch(config: &Config) -> DispatchOptions {
             call: deadlines.call,
             call_max: deadlines.call_max,
         },
-        ..DispatchOptions::default()
+        cancel: deadlines.cancel,
+        settings: config.backend.adapter.iter().map(|(id, value)| (id.clone(), value.to_string())).collect(),
     }
 }

@@ -64,6 +64,8 @@ pub struct DispatchOptions {
     /// How long one may wait.
     pub queue_wait: Duration,
     pub deadlines: Deadlines,
+    /// After its caller has gone, a page must be at rest within this time; else it is closed and replaced.
+    pub cancel: Duration,
     /// The operator's settings of each adapter, as JSON objects.
     pub settings: BTreeMap<String, String>,
 }
@@ -75,6 +77,7 @@ impl Default for DispatchOptions {
             queue: 16,
             queue_wait: Duration::from_secs(120),
             deadlines: Deadlines::default(),
+            cancel: Duration::from_secs(1),
             settings: BTreeMap::new(),
         }
     }

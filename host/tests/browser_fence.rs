@@ -1,5 +1,6 @@
 //! Where a page may go, in a real Chromium, with pages that try to leave.
 
+#[cfg(test)]
 mod browser_support;
 
 use axum::http::header;
@@ -47,7 +48,7 @@ fn pages(asked: &str) -> Response {
 }
 
 async fn at(page: &Page, path: &str) -> Result<(), PageError> {
-    page.goto(&format!("{CHAT}{path}"), Some(PATIENCE)).await
+    page.goto(&format!("{CHAT}{path}"), Some(PATIENCE / 4)).await
 }
 
 #[tokio::test]

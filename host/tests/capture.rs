@@ -1,14 +1,20 @@
 //! Everything that a page receives reaches who listens: each trap of capture is provoked by a real site in a real Chromium.
 
+#[cfg(test)]
 #[path = "capture/lab.rs"]
 mod lab;
+#[cfg(test)]
 #[path = "capture/site.rs"]
 mod site;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use lab::{HOST, OTHER, PATIENCE, everything, hear, hear_one, hear_until, run, test};
-use site::{DRIBBLE, big, events, ws_binary, ws_text};
+use lab::{
+    HOST, Heard, Lab, OTHER, PATIENCE, everything, hear, hear_one, hear_until, run, run_at, sockets, test,
+    test_without_fission,
+};
+use site::{DRIBBLE, Site, big, events, ws_binary, ws_text};
 use webai2api::browser::{Ending, EventBody, Filter, PageError};
 
 const COMPLETE: Option<Result<Ending, String>> = Some(Ok(Ending::Complete));
@@ -77,11 +83,11 @@ fn what_a_service_worker_passes_through_or_makes_is_heard() {
                 await (await fetch('/api/sse?n=20&gap=5')).text();
                 await (await fetch('/api/sse?made')).text();
             });
-            navigator.serviceWorker.register('/sw.js', {scope: '/page/'});";
-        run(&site, &page, script).await;
+            navigator.serviceWorker.register('/sw.js', {scope: '/served/'});";
+        run_at(&site, &page, "/served/page", script).await;
         let heard: Vec<_> = hear(&page, 2).await.into_values().collect();
         assert!(site.hit("passed").await.query.contains_key("passed"), "the worker had the request");
-        assert_eq!(heard[0].text(), events(20));
+        assert_eq!(heard[0].text(), events(20), "{heard:?}");
         assert_eq!(heard[0].end, COMPLETE);
         assert_eq!(heard[1].text(), "made 0;made 1;made 2;made 3;made 4;");
         assert_eq!(heard[1].end, COMPLETE);
@@ -133,6 +139,43 @@ fn sixty_of_sixty_short_answers_are_whole() {
         let heard = hear(&page, 60).await;
         for (n, stream) in heard.values().enumerate() {
             assert_eq!(stream.text(), format!("short answer {n}: é€你😀"));
+            assert_eq!(stream.end, COMPLETE);
+        }
+    });
+}
+
+#[test]
+fn answers_that_are_over_before_they_can_be_asked_for_are_whole() {
+    test(|lab, site| async move {
+        // A synchronous request blocks whoever would take the command, until it is over.
+        let script = "for (const path of ['sse?n=20', 'short?n=sync', 'big?bytes=300000']) {
+            const x = new XMLHttpRequest(); x.open('GET', '/api/' + path, false); x.send(); }";
+        site.put("/sync.js", "text/javascript", script);
+        let page = lab.page().await;
+        page.listen(everything()).unwrap();
+        for script in [script, "new Worker('/sync.js')"] {
+            run(&site, &page, script).await;
+            let heard: Vec<_> = hear(&page, 3).await.into_values().collect();
+            assert_eq!(heard[0].text(), events(20));
+            assert_eq!(heard[1].text(), "short answer sync: é€你😀");
+            assert!(heard[2].bytes == big(300_000), "{} bytes", heard[2].bytes.len());
+            assert!(heard.iter().all(|stream| stream.end == COMPLETE));
+        }
+    });
+}
+
+#[test]
+fn a_busy_page_loses_nothing() {
+    test(|lab, site| async move {
+        let page = lab.page().await;
+        page.listen(everything()).unwrap();
+        let script = "for (let i = 0; i < 24; i++) {
+            fetch('/api/sse?n=30' + (i % 2 ? '' : '&gap=3')).then(r => r.text());
+            const until = performance.now() + 40; while (performance.now() < until);
+        }";
+        run(&site, &page, script).await;
+        for stream in hear(&page, 24).await.values() {
+            assert_eq!(stream.text(), events(30));
             assert_eq!(stream.end, COMPLETE);
         }
     });
@@ -283,7 +326,8 @@ fn a_page_that_reads_slowly_loses_nothing() {
         let heard = hear_one(&page).await;
         assert_eq!(heard.bytes.len(), 3_000_000);
         assert!(heard.bytes == big(3_000_000), "in their order");
-        assert_eq!(heard.end, COMPLETE);
+        // Chromium may call it aborted although every byte was read.
+        assert!(matches!(heard.end, Some(Ok(_))), "{:?}", heard.end);
     });
 }
 
@@ -294,7 +338,7 @@ fn a_redirect_to_another_host_is_not_read() {
         page.listen(everything()).unwrap();
         let script = format!(
             "fetch('/api/redirect?to=' + encodeURIComponent('{OTHER}/api/short?n=secret'), {{method: 'POST', body: 'x'}})
-                .then(r => r.text()).then(t => fetch('/api/short?n=' + t.length))"
+                .then(r => r.text()).then(t => fetch('/api/short?n=' + t.length)).then(r => r.text())"
         );
         run(&site, &page, &script).await;
         let heard: Vec<_> = hear(&page, 2).await.into_values().collect();
@@ -319,26 +363,58 @@ fn a_redirect_within_the_grant_is_followed() {
 
 #[test]
 fn a_frame_of_another_origin_is_not_read() {
-    test(|lab, site| async move {
-        site.put(
-            "/frame",
-            "text/html",
-            &format!("<script>fetch('{HOST}/api/short?n=frame').then(r => r.text())</script>"),
+    test(foreign_frames);
+}
+
+#[test]
+fn a_frame_of_another_origin_in_the_same_process_is_not_read() {
+    test_without_fission(foreign_frames);
+}
+
+#[cfg(test)]
+async fn foreign_frames(lab: Arc<Lab>, site: Arc<Site>) {
+    let page = lab.page().await;
+    page.listen(everything()).unwrap();
+    page.listen(sockets()).unwrap();
+    for (n, frame) in
+        ["src=FRAME", "sandbox=allow-scripts src=FRAME", "sandbox=allow-scripts srcdoc='SCRIPT'"].iter().enumerate()
+    {
+        let script = format!(
+            "<script>new WebSocket(`ws://chat.demo.localhost/api/ws?n={n}&frame`);\
+             fetch(`{HOST}/api/short?n=frame{n}`).then(r => r.text())<\\/script>"
         );
+        let address = format!("{}/frame/{n}", if frame.starts_with("src") { OTHER } else { HOST });
+        site.put(&format!("/frame/{n}"), "text/html", &script.replace("\\/", "/"));
+        let frame = frame.replace("FRAME", &address).replace("SCRIPT", &script);
+        run(&site, &page, &format!("document.write(\"<iframe {frame}></iframe>\")")).await;
+        site.hit(&format!("n=frame{n}")).await;
+        site.hit(&format!("n={n}&frame")).await;
+        // The page itself is heard all the same.
+        run(&site, &page, &format!("fetch('/api/short?n=own{n}').then(r => r.text())")).await;
+        let own = |s: &Heard| s.head.as_ref().is_some_and(|head| head.url.ends_with(&format!("n=own{n}")));
+        let heard = hear_until(&page, |heard| heard.values().any(|s| own(s) && s.end.is_some())).await;
+        for stream in heard.values().filter(|s| !own(s)) {
+            assert!(stream.head.is_none() && stream.bytes.is_empty() && stream.messages.is_empty(), "{n}: {stream:?}");
+            assert!(matches!(stream.end, Some(Err(_))), "{n}: {stream:?}");
+        }
+    }
+}
+
+#[test]
+fn a_web_socket_ends_with_its_document_and_its_worker() {
+    test(|lab, site| async move {
         let page = lab.page().await;
-        page.listen(everything()).unwrap();
-        for frame in [format!("src='{OTHER}/frame'"), "sandbox=allow-scripts src=/frame".to_owned()] {
-            run(&site, &page, &format!("document.write(\"<iframe {frame}></iframe>\")")).await;
-            // Where it is in a process of its own it is not this page's traffic at all; else its stream fails.
-            let script = "fetch('/api/short?n=own').then(r => r.text())";
-            site.hit("n=frame").await;
+        page.listen(sockets()).unwrap();
+        site.put("/socket.js", "text/javascript", "new WebSocket('ws://chat.demo.localhost/api/ws?n=2&hold')");
+        let scripts = [
+            "new WebSocket('ws://chat.demo.localhost/api/ws?n=2&hold'); setTimeout(() => location = '/page/none', 700)",
+            "const w = new Worker('/socket.js'); setTimeout(() => w.terminate(), 1500)",
+        ];
+        for script in scripts {
             run(&site, &page, script).await;
-            let own = |s: &lab::Heard| s.head.as_ref().is_some_and(|head| head.url.ends_with("n=own"));
-            let heard = hear_until(&page, |heard| heard.values().any(|s| own(s) && s.end.is_some())).await;
-            for stream in heard.values().filter(|s| !own(s)) {
-                assert!(stream.head.is_none() && stream.bytes.is_empty(), "{stream:?}");
-                assert!(matches!(stream.end, Some(Err(_))), "{stream:?}");
-            }
+            let heard = hear_one(&page).await;
+            assert_eq!(heard.messages.len(), 2, "{script}");
+            assert!(matches!(heard.end, Some(Ok(_))), "{script}: {heard:?}");
         }
     });
 }
@@ -347,8 +423,7 @@ fn a_frame_of_another_origin_is_not_read() {
 fn web_sockets_deliver_text_and_binary_in_order() {
     test(|lab, site| async move {
         let page = lab.page().await;
-        let filter = Filter { url: "ws://chat.demo.localhost/api/ws".into(), ..Filter::default() };
-        page.listen(filter).unwrap();
+        page.listen(sockets()).unwrap();
         run(&site, &page, "new WebSocket('ws://chat.demo.localhost/api/ws?n=40')").await;
         let heard = hear_one(&page).await;
         let expected: Vec<_> = (0..40)
@@ -366,7 +441,7 @@ fn web_sockets_deliver_text_and_binary_in_order() {
 fn a_web_socket_that_breaks_or_is_refused_ends() {
     test(|lab, site| async move {
         let page = lab.page().await;
-        page.listen(Filter { url: "ws://chat.demo.localhost/api/**".into(), ..Filter::default() }).unwrap();
+        page.listen(sockets()).unwrap();
         run(&site, &page, "new WebSocket('ws://chat.demo.localhost/api/ws?n=2&cut')").await;
         let heard = hear_one(&page).await;
         assert_eq!(heard.messages.len(), 2);
@@ -380,8 +455,13 @@ fn a_web_socket_that_breaks_or_is_refused_ends() {
 fn what_began_before_the_listen_is_not_heard() {
     test(|lab, site| async move {
         let page = lab.page().await;
-        run(&site, &page, "fetch('/api/sse?gate=before&n=5').then(r => r.text()).then(() => fetch('/api/sse?n=7'))")
-            .await;
+        run(
+            &site,
+            &page,
+            "fetch('/api/sse?gate=before&n=5').then(r => r.text())
+            .then(() => fetch('/api/sse?n=7')).then(r => r.text())",
+        )
+        .await;
         site.hit("gate=before").await;
         page.listen(everything()).unwrap();
         site.open_gate("before");

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use chromiumoxide::Command;
 use chromiumoxide::cdp::browser_protocol::browser::BrowserContextId;
+use chromiumoxide::cdp::browser_protocol::page::StopLoadingParams;
 use chromiumoxide::cdp::browser_protocol::target::{CloseTargetParams, DisposeBrowserContextParams};
 use chromiumoxide::cdp::js_protocol::runtime::EvaluateParams;
 use tokio::sync::watch;
@@ -119,6 +120,8 @@ struct Shared {
     capture: Capture,
     worlds: Worlds,
     watches: Watches,
+    /// What became of the last input.
+    landed: watch::Sender<Option<act::Landing>>,
     gate: Gate,
     document: watch::Sender<Document>,
     closed: watch::Sender<Option<CloseReason>>,
@@ -151,6 +154,7 @@ impl Page {
             inbox,
             worlds: Worlds::default(),
             watches: Watches::default(),
+            landed: watch::Sender::new(None),
             gate: Gate::default(),
             document: watch::Sender::new(Document::default()),
             closed: watch::Sender::new(None),
@@ -170,9 +174,15 @@ impl Page {
 
     /// Makes the renderer crash: what a test cannot bring about from outside.
     #[doc(hidden)]
-    pub async fn crash_for_tests(&self) {
+    pub fn crash_for_tests(&self) {
         let crash = chromiumoxide::cdp::browser_protocol::page::CrashParams::default();
         self.shared.session.tell(crash).ok();
+    }
+
+    /// Closes the tab as if somebody had closed its window.
+    #[doc(hidden)]
+    pub fn close_target_for_tests(&self) {
+        self.shared.root.tell(CloseTargetParams::new(self.shared.target.clone())).ok();
     }
 
     pub fn spec(&self) -> &PageSpec {
@@ -289,8 +299,12 @@ impl Shared {
         }
     }
 
-    /// Closes the page as stuck unless its renderer answers.
+    /// Closes the page as stuck unless its renderer answers. While a navigation is under way nothing is passed on to it, so
+    /// that is stopped first.
     async fn prove_life(&self) {
+        if self.gate.is_leaving() {
+            self.session.tell(StopLoadingParams::default()).ok();
+        }
         let asked = self.raw_command(&self.session, EvaluateParams::new("0"), PROOF_OF_LIFE).await;
         if matches!(asked, Err(CdpError::Timeout { .. })) {
             self.close(CloseReason::Stuck);

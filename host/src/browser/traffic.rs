@@ -147,6 +147,11 @@ impl Traffic {
             method if method.starts_with("Network.webSocket") => self.socket_event(event, &mut out),
             "Page.frameNavigated" => self.frame_navigated(event, &mut out),
             "Page.frameDetached" => self.frame_detached(event, &mut out),
+            "Runtime.executionContextCreated" => {
+                if let Ok(created) = wire::read::<wire::ContextCreated<'_>>(event) {
+                    self.scope.runs(&created.context);
+                }
+            }
             "Target.attachedToTarget" => {
                 if let Ok(attached) = wire::read(event) {
                     self.scope.attached(&attached);
@@ -191,7 +196,7 @@ impl Traffic {
             return;
         }
         let Ok(sent) = wire::read::<wire::RequestSent<'_>>(event) else { return };
-        if sent.kind == Some("Preflight") {
+        if sent.kind == Some("Preflight") || !self.scope.is_of_page(&key.0) {
             return;
         }
         if self.exchanges.len() >= MAX_OPEN {
@@ -316,6 +321,9 @@ impl Traffic {
     fn socket_created(&mut self, event: &Event, out: &mut Vec<Effect>) {
         let Some(key) = key(event) else { return };
         let Ok(created) = wire::read::<wire::SocketCreated<'_>>(event) else { return };
+        if !self.scope.is_of_page(&key.0) {
+            return;
+        }
         let matches = matches(&self.listens, &mut self.next_stream, |rule| rule.wants_request("GET", created.url));
         if matches.is_empty() || self.sockets.len() >= MAX_OPEN {
             return;
@@ -371,7 +379,7 @@ impl Traffic {
     fn frame_navigated(&mut self, event: &Event, out: &mut Vec<Effect>) {
         let Ok(navigated) = wire::read::<wire::FrameNavigated<'_>>(event) else { return };
         let frame = navigated.frame;
-        self.scope.navigated(&frame);
+        self.scope.frame_gone(frame.id);
         self.orphan(out, |_, exchange| {
             exchange.frame.as_deref() == Some(frame.id)
                 && exchange
@@ -379,6 +387,10 @@ impl Traffic {
                     .as_deref()
                     .is_some_and(|loader| !loader.is_empty() && Some(loader) != frame.loader_id)
         });
+        // No event says which frame a WebSocket is of; with the main frame's document all are gone.
+        if frame.parent_id.is_none() {
+            self.orphan_sockets(&event.session, out);
+        }
     }
 
     fn frame_detached(&mut self, event: &Event, out: &mut Vec<Effect>) {
@@ -394,10 +406,14 @@ impl Traffic {
         let Ok(detached) = wire::read::<wire::Detached<'_>>(event) else { return };
         self.scope.detached(detached.session_id);
         self.orphan(out, |(session, _), _| session == detached.session_id);
-        self.sockets.retain(|(session, _), socket| {
-            let gone = session == detached.session_id;
+        self.orphan_sockets(detached.session_id, out);
+    }
+
+    fn orphan_sockets(&mut self, session: &str, out: &mut Vec<Effect>) {
+        self.sockets.retain(|(owner, _), socket| {
+            let gone = owner == session;
             if gone {
-                socket.closed(out);
+                socket.orphaned(out);
             }
             !gone
         });

@@ -8,6 +8,10 @@ fn file(text: &str) -> Sources {
     Sources { file: Some(("config.yaml".into(), text.into())), ..Sources::default() }
 }
 
+fn variable(name: &str, value: &str) -> Sources {
+    Sources { env: vec![(name.into(), value.into())], ..Sources::default() }
+}
+
 fn errors(text: &str) -> String {
     Config::load(&file(text)).map(|_| ()).unwrap_err().to_string()
 }
@@ -40,15 +44,13 @@ fn later_layers_win() {
 fn every_key_has_a_variable() {
     let key = keys().into_iter().find(|key| key.path == "server.keepalive.nonStream").unwrap();
     assert_eq!(key.variable(), "WEBAI_SERVER_KEEPALIVE_NON_STREAM");
-    let mut sources = Sources::default();
-    sources.env = vec![(key.variable(), "whitespace".into())];
+    let sources = variable(&key.variable(), "whitespace");
     assert_eq!(Config::load(&sources).unwrap().config.server.non_stream_beat, NonStreamBeat::Whitespace);
 }
 
 #[test]
 fn a_variable_that_sets_nothing_is_named() {
-    let mut sources = Sources::default();
-    sources.env = vec![("WEBAI_SERVER_PROT".into(), "1".into())];
+    let sources = variable("WEBAI_SERVER_PROT", "1");
     let warnings = Config::load(&sources).unwrap().warnings;
     assert_eq!(warnings, ["environment variable WEBAI_SERVER_PROT sets nothing; did you mean WEBAI_SERVER_PORT?"]);
 }
@@ -250,8 +252,6 @@ proptest! {
     fn no_variable_panics(index in 0usize..60, value in ".{0,40}") {
         let keys = keys();
         let key = &keys[index % keys.len()];
-        let mut sources = Sources::default();
-        sources.env = vec![(key.variable(), value)];
-        let _ = Config::load(&sources);
+        let _ = Config::load(&variable(&key.variable(), &value));
     }
 }

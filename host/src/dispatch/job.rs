@@ -14,8 +14,6 @@ use crate::plugin::{Adapter, AdapterRequest, Call, Report, Timing};
 
 /// How often a request is dispatched at the most.
 const MAX_ATTEMPTS: u32 = 3;
-/// After its caller has gone, a page must be free again within this time; else it is closed.
-const STOP: Duration = Duration::from_secs(1);
 
 /// A job and all that it needs.
 pub(super) struct Running {
@@ -118,7 +116,7 @@ impl Running {
     async fn end(&self, lease: Lease, report: &Report) {
         let keep = match &report.result {
             Err(failure) => match failure.kind {
-                FailureKind::ClientGone if report.submitted => stop(lease.page()).await,
+                FailureKind::ClientGone if report.submitted => stop(lease.page(), self.inner.options.cancel).await,
                 // A page that did not answer in time, or whose adapter died over it, may be in any state.
                 FailureKind::Timeout(_)
                 | FailureKind::BrowserFailed
@@ -165,8 +163,8 @@ struct Trace {
 }
 
 /// Presses the site's stop button. False if the page did not come to rest in time.
-async fn stop(page: &Page) -> bool {
-    matches!(tokio::time::timeout(STOP, page.press_stop()).await, Ok(Ok(())))
+async fn stop(page: &Page, within: Duration) -> bool {
+    matches!(tokio::time::timeout(within, page.press_stop()).await, Ok(Ok(())))
 }
 
 /// What was the browser's fault and not the site's or the request's.

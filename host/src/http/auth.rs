@@ -98,7 +98,7 @@ impl FromRequestParts<Arc<Edge>> for Caller {
 /// This many wrong keys are free: a typing mistake is no attack.
 const FREE: u32 = 10;
 /// From then on each address may be wrong this often.
-const PACE: Duration = Duration::from_millis(20);
+const PACE: Duration = Duration::from_millis(10);
 /// No answer waits longer.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 /// An address is forgotten after this long without a wrong key.

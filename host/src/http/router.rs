@@ -20,6 +20,8 @@ pub(super) fn router(edge: Arc<Edge>) -> Router {
         .merge(both("/models", || get(openai::models::list)))
         .merge(both("/models/{*id}", || get(openai::models::one)))
         .merge(both("/embeddings", || any(no_embeddings)))
+        // Before the layer, so that it answers OPTIONS.
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(cors());
     Router::new()
         .merge(api)

@@ -36,29 +36,64 @@ impl Default for Deadlines {
     }
 }
 
+/// Where a call stands. Knows no clock of its own: every question brings the time.
 #[derive(Debug, Clone, Copy)]
 struct State {
+    limits: Deadlines,
+    started: Instant,
     stage: Stage,
     /// None while something is waited for that is not the site's to give, such as a slow client.
     until: Option<Instant>,
     call_until: Instant,
 }
 
+impl State {
+    fn new(limits: Deadlines, now: Instant) -> Self {
+        let until = Some(now + limits.submit);
+        Self { limits, started: now, stage: Stage::Submit, until, call_until: now + limits.call }
+    }
+
+    fn enter(&mut self, stage: Stage, now: Instant) {
+        let limit = match stage {
+            Stage::Queue | Stage::Call => return,
+            Stage::Navigate => self.limits.navigate,
+            Stage::Submit => self.limits.submit,
+            Stage::FirstByte => self.limits.first_byte,
+            Stage::Idle => self.limits.idle,
+        };
+        self.stage = stage;
+        self.until = Some(now + limit);
+        if stage == Stage::Idle {
+            self.call_until = self.started + self.limits.call_max;
+        }
+    }
+
+    /// A byte of the answer came.
+    fn data(&mut self, now: Instant) {
+        if matches!(self.stage, Stage::FirstByte | Stage::Idle) {
+            self.enter(Stage::Idle, now);
+        }
+    }
+
+    /// The next deadline, and whose it is.
+    fn due(&self) -> (Instant, Stage) {
+        match self.until {
+            Some(until) if until < self.call_until => (until, self.stage),
+            _ => (self.call_until, Stage::Call),
+        }
+    }
+}
+
 /// The stage that a call is in, and until when.
 #[derive(Debug)]
 pub(super) struct StageClock {
-    limits: Deadlines,
-    started: Instant,
     state: Mutex<State>,
     changed: Notify,
 }
 
 impl StageClock {
     pub(super) fn new(limits: Deadlines) -> Self {
-        let started = Instant::now();
-        let state =
-            State { stage: Stage::Submit, until: Some(started + limits.submit), call_until: started + limits.call };
-        Self { limits, started, state: Mutex::new(state), changed: Notify::new() }
+        Self { state: Mutex::new(State::new(limits, Instant::now())), changed: Notify::new() }
     }
 
     /// What is left for the whole call.
@@ -68,20 +103,7 @@ impl StageClock {
 
     /// Enters a stage, with its own deadline from now on.
     pub(super) fn enter(&self, stage: Stage) {
-        let limit = match stage {
-            Stage::Queue | Stage::Call => return,
-            Stage::Navigate => self.limits.navigate,
-            Stage::Submit => self.limits.submit,
-            Stage::FirstByte => self.limits.first_byte,
-            Stage::Idle => self.limits.idle,
-        };
-        let mut state = self.lock();
-        state.stage = stage;
-        state.until = Some(Instant::now() + limit);
-        if stage == Stage::Idle {
-            state.call_until = self.started + self.limits.call_max;
-        }
-        drop(state);
+        self.lock().enter(stage, Instant::now());
         self.changed.notify_one();
     }
 
@@ -91,9 +113,8 @@ impl StageClock {
 
     /// A byte of the answer came.
     pub(super) fn data(&self) {
-        if matches!(self.stage(), Stage::FirstByte | Stage::Idle) {
-            self.enter(Stage::Idle);
-        }
+        self.lock().data(Instant::now());
+        self.changed.notify_one();
     }
 
     /// Stops the stage's clock while the guest waits for the client. Data starts it again.
@@ -105,10 +126,9 @@ impl StageClock {
     /// Returns when a deadline has passed, with the stage whose deadline it was.
     pub(super) async fn expired(&self) -> Stage {
         loop {
-            let state = *self.lock();
-            let until = state.until.map_or(state.call_until, |until| until.min(state.call_until));
+            let (until, stage) = self.lock().due();
             if Instant::now() >= until {
-                return if until == state.call_until { Stage::Call } else { state.stage };
+                return stage;
             }
             tokio::select! {
                 () = tokio::time::sleep_until(until) => {}
@@ -126,36 +146,48 @@ impl StageClock {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn each_stage_has_its_own_deadline() {
-        let clock = StageClock::new(Deadlines::default());
-        assert_eq!(clock.expired().await, Stage::Submit);
-        clock.enter(Stage::FirstByte);
-        let before = Instant::now();
-        assert_eq!(clock.expired().await, Stage::FirstByte);
-        assert_eq!(before.elapsed(), Duration::from_secs(120));
+    fn after(seconds: u64, start: Instant) -> Instant {
+        start + Duration::from_secs(seconds)
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn data_stretches_an_answer_to_the_longest_call_and_no_further() {
-        let clock = StageClock::new(Deadlines::default());
-        clock.enter(Stage::FirstByte);
-        let ended = loop {
-            tokio::select! {
-                biased;
-                stage = clock.expired() => break stage,
-                () = tokio::time::sleep(Duration::from_secs(30)) => clock.data(),
-            }
-        };
-        assert_eq!(ended, Stage::Call);
-        assert_eq!(clock.started.elapsed(), Duration::from_secs(3600));
+    #[test]
+    fn each_stage_has_its_own_deadline() {
+        let start = Instant::now();
+        let mut state = State::new(Deadlines::default(), start);
+        assert_eq!(state.due(), (after(15, start), Stage::Submit));
+        state.enter(Stage::Navigate, after(10, start));
+        assert_eq!(state.due(), (after(40, start), Stage::Navigate));
+        state.enter(Stage::FirstByte, after(20, start));
+        assert_eq!(state.due(), (after(140, start), Stage::FirstByte));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_slow_client_does_not_count_as_a_silent_site() {
-        let clock = StageClock::new(Deadlines::default());
-        clock.enter(Stage::Idle);
-        clock.pause();
-        assert_eq!(clock.expired().await, Stage::Call);
+    #[test]
+    fn data_stretches_an_answer_to_the_longest_call_and_no_further() {
+        let start = Instant::now();
+        let mut state = State::new(Deadlines::default(), start);
+        state.enter(Stage::FirstByte, start);
+        for second in (0..3600).step_by(30) {
+            let now = after(second, start);
+            assert!(state.due().0 > now);
+            state.data(now);
+        }
+        assert_eq!(state.due(), (after(3600, start), Stage::Call));
+    }
+
+    #[test]
+    fn no_data_before_the_prompt_was_sent_counts() {
+        let start = Instant::now();
+        let mut state = State::new(Deadlines::default(), start);
+        state.data(after(5, start));
+        assert_eq!(state.due(), (after(15, start), Stage::Submit));
+    }
+
+    #[test]
+    fn a_slow_client_does_not_count_as_a_silent_site() {
+        let start = Instant::now();
+        let mut state = State::new(Deadlines::default(), start);
+        state.enter(Stage::Idle, start);
+        state.until = None;
+        assert_eq!(state.due(), (after(3600, start), Stage::Call));
     }
 }

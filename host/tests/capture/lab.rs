@@ -33,17 +33,18 @@ impl Lab {
         if let Some(lab) = shared.upgrade() {
             return lab;
         }
-        let lab = Arc::new(Self::start());
+        let lab = Arc::new(Self::start(true));
         *shared = Arc::downgrade(&lab);
         lab
     }
 
-    fn start() -> Self {
+    fn start(fission: bool) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (instance, site) = runtime.block_on(async {
             let site = Site::start().await;
             let mut launch = LaunchOptions::new(site.addr);
             launch.start_timeout = PATIENCE;
+            launch.fission = fission;
             let options = InstanceOptions { name: "capture".into(), profile: Profile::Throwaway, launch };
             let instance = Instance::spawn(options);
             let mut state = instance.state();
@@ -57,10 +58,10 @@ impl Lab {
     pub(crate) async fn page(&self) -> Page {
         let spec = PageSpec {
             entry: format!("{HOST}/").parse().unwrap(),
-            page: vec![Origin::for_tests(HOST)],
+            page: vec![Origin::parse_lab(HOST).unwrap()],
             pass: Vec::new(),
             listen: [HOST, "ws://chat.demo.localhost", "http://s1.demo.localhost", "http://s2.demo.localhost"]
-                .map(|host| UrlPattern::for_tests(&format!("{host}/api/**")))
+                .map(|host| UrlPattern::parse(&format!("{host}/api/**")).unwrap())
                 .into(),
             stop_button: None,
             throwaway: false,
@@ -77,6 +78,13 @@ impl Drop for Lab {
     }
 }
 
+/// Runs a test against a browser of its own, in which frames of all origins share a process and a session.
+pub(crate) fn test_without_fission<F: Future<Output = ()>>(body: impl FnOnce(Arc<Lab>, Arc<Site>) -> F) {
+    let lab = Arc::new(Lab::start(false));
+    let site = Arc::clone(&lab.site);
+    lab.runtime.block_on(body(Arc::clone(&lab), site));
+}
+
 /// Runs a test against the shared browser.
 pub(crate) fn test<F: Future<Output = ()>>(body: impl FnOnce(Arc<Lab>, Arc<Site>) -> F) {
     let lab = Lab::shared();
@@ -89,12 +97,22 @@ pub(crate) fn everything() -> Filter {
     Filter { url: format!("{HOST}/api/**"), ..Filter::default() }
 }
 
+/// Every WebSocket under `/api`.
+pub(crate) fn sockets() -> Filter {
+    Filter { url: "ws://chat.demo.localhost/api/**".into(), ..Filter::default() }
+}
+
 /// Opens a document with this script, under a path of its own.
 pub(crate) async fn run(site: &Site, page: &Page, script: &str) {
     static LAST: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let path = format!("/page/{}", LAST.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    run_at(site, page, &path, script).await;
+}
+
+/// The same under a path that matters.
+pub(crate) async fn run_at(site: &Site, page: &Page, path: &str, script: &str) {
     let html = format!("<!doctype html><link rel=icon href=data:,><script>{script}</script>");
-    site.put(&path, "text/html; charset=utf-8", &html);
+    site.put(path, "text/html; charset=utf-8", &html);
     page.goto(&format!("{HOST}{path}"), Some(PATIENCE)).await.unwrap();
 }
 

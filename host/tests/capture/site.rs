@@ -228,7 +228,7 @@ async fn dribble(stream: &mut TcpStream) -> std::io::Result<()> {
     stream.write_all(b"0\r\n\r\n").await
 }
 
-/// Sends text and binary messages in turn, then closes; `cut` breaks the connection instead.
+/// Sends text and binary messages in turn, then closes; `cut` breaks the connection instead, `hold` waits for the browser.
 async fn web_socket(mut stream: TcpStream, hit: &Hit) -> std::io::Result<()> {
     let key = hit.head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap_or_default();
     let head = format!(
@@ -243,6 +243,10 @@ async fn web_socket(mut stream: TcpStream, hit: &Hit) -> std::io::Result<()> {
         socket.send(message).await.map_err(std::io::Error::other)?;
     }
     if hit.has("cut") {
+        return Ok(());
+    }
+    if hit.has("hold") {
+        while let Some(Ok(_)) = socket.next().await {}
         return Ok(());
     }
     socket.close(None).await.map_err(std::io::Error::other)?;

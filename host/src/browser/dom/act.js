@@ -9,7 +9,8 @@ const aim = (args) =>
     if (why) return { why };
     const { point, why: missed } = await pointOf(el, attempt);
     if (!point) return { why: missed };
-    return { value: { ...point, token: args.hover ? 0 : arm('pointer', el) } };
+    if (!args.hover) arm('pointer', el, args.token);
+    return { value: point };
   });
 
 // Right before the button goes down: is the pointer still over what was meant?
@@ -35,7 +36,8 @@ const focusOn = (args) =>
     if (why) return { why };
     const active = takeFocus(el);
     if (!active) return { why: 'it does not take the focus' };
-    return { value: { token: args.guard ? arm('keys', active) : 0 } };
+    if (args.token) arm('keys', active, args.token);
+    return { value: null };
   });
 
 const SET_WHOLE = ['color', 'date', 'datetime-local', 'month', 'range', 'time', 'week'];
@@ -59,7 +61,8 @@ const fillable = (args) =>
     if (isInput(control, ...SET_WHOLE)) {
       setInput(control, args.text);
       announce(control);
-      return { value: { done: true, empty: false, token: arm('keys', control) } };
+      arm('keys', control, args.token);
+      return { value: { done: true, empty: false } };
     }
     if (isInput(control)) selectInput(control);
     else if (control instanceof HTMLTextAreaElement) selectArea(control);
@@ -69,7 +72,8 @@ const fillable = (args) =>
       await frame();
     }
     const field = editingHost(control);
-    return { value: { done: false, empty: contentOf(field) === '', token: arm('keys', field) } };
+    arm('keys', field, args.token);
+    return { value: { done: false, empty: contentOf(field) === '' } };
   });
 
 const contentOf = (field) => valueOf(field) ?? textWithin(field, new Map());
@@ -100,7 +104,8 @@ async function filled({ token, text, ms }) {
     ok = holds(target, text);
   }
   const length = dom.connected(target) ? contentOf(target).length : 0;
-  return { ok, length, ...disarm(token) };
+  disarm(token);
+  return { gone: false, ok, length };
 }
 
 const options = (el) => Array.from(dom.all(el, 'option'));

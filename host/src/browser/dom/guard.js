@@ -2,25 +2,27 @@
 // afterwards, these listeners stand before all of the page's own: what lands elsewhere is stopped, and told.
 
 let armed = null;
-let lastToken = 0;
 // A host that was stopped midway never disarms; the operator's own input must not be held for long.
 const EXPIRES = 10_000;
 
 const POINTER = ['pointerdown', 'mousedown', 'pointerup', 'mouseup', 'click', 'auxclick', 'dblclick', 'contextmenu'];
 const KEYS = ['keydown', 'keypress', 'keyup', 'beforeinput'];
 
-function arm(kind, target) {
+function arm(kind, target, token) {
   for (const type of [...POINTER, ...KEYS]) addEventListener(type, watchInput, { capture: true, passive: false });
-  armed = { token: ++lastToken, kind, target, hits: 0, blocked: null, letting: true, expires: Date.now() + EXPIRES };
-  return armed.token;
+  armed = { token, kind, target, letting: true, told: false, expires: Date.now() + EXPIRES };
 }
 
 function disarm(token) {
-  if (!armed || armed.token !== token) return { gone: true };
-  const { hits, blocked } = armed;
+  if (!armed || armed.token !== token) return;
   for (const type of [...POINTER, ...KEYS]) removeEventListener(type, watchInput, { capture: true });
   armed = null;
-  return { gone: false, hits, blocked };
+}
+
+// Told at once and not asked for later: when input leads to another document, this one answers no more.
+function tellLanding(blocked) {
+  if (!armed.told) tell({ kind: 'input', token: armed.token, blocked });
+  armed.told = true;
 }
 
 // One press decides for all that follows from it: a menu may well open under the pointer between down and up.
@@ -33,8 +35,7 @@ function watchInput(event) {
   if (first) {
     const el = hit instanceof Element ? hit : null;
     armed.letting = el !== null && (pointer ? takesHit(armed.target, el) : within(el, armed.target));
-    if (armed.letting) armed.hits++;
-    else armed.blocked = el ? describe(el) : 'the document';
+    tellLanding(armed.letting ? null : el ? describe(el) : 'the document');
   }
   if (!armed.letting) {
     event.preventDefault();

@@ -15,7 +15,7 @@ use crate::browser::launch::{LaunchError, LaunchOptions, Process, ProfileDir};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(15);
 /// A browser that closes gracefully takes well under a second, and longer on a slow disk.
-const CLOSE_GRACE: Duration = Duration::from_secs(8);
+const CLOSE_GRACE: Duration = Duration::from_secs(3);
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// A browser that ran for so long was well: the next wait begins small again.

@@ -94,8 +94,17 @@ fn live_holder(holder: &str, profile: &Path) -> Option<i32> {
 /// Whether this process is alive and its command line names this profile: process numbers are given out again.
 fn runs_on(pid: i32, profile: &Path) -> bool {
     let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else { return false };
+    names(&line, profile)
+}
+
+/// Chromium writes its command line anew, with spaces between the arguments.
+fn names(command_line: &[u8], profile: &Path) -> bool {
+    let line = String::from_utf8_lossy(command_line).replace('\0', " ");
     let wanted = format!("--user-data-dir={}", profile.display());
-    line.split(|byte| *byte == 0).any(|argument| argument == wanted.as_bytes())
+    line.match_indices(&wanted).any(|(at, _)| {
+        let after = line.get(at + wanted.len()..).unwrap_or_default();
+        after.is_empty() || after.starts_with(' ')
+    })
 }
 
 fn parent(pid: i32) -> Option<i32> {
@@ -178,6 +187,16 @@ mod tests {
         symlink(format!("{here}-{}", std::process::id()), folder.path().join("SingletonLock")).unwrap();
         claim(folder.path()).await.unwrap();
         assert!(fs::read_link(folder.path().join("SingletonLock")).is_err());
+    }
+
+    #[test]
+    fn reads_command_lines_however_they_are_joined() {
+        let profile = Path::new("/data/profile");
+        assert!(names(b"chromium\0--user-data-dir=/data/profile\0--x", profile));
+        assert!(names(b"/usr/lib/chromium --user-data-dir=/data/profile --x", profile));
+        assert!(names(b"chromium --user-data-dir=/data/profile", profile));
+        assert!(!names(b"chromium --user-data-dir=/data/profile2 --x", profile));
+        assert!(!names(b"", profile));
     }
 
     #[tokio::test]

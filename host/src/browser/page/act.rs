@@ -1,12 +1,15 @@
 //! Acts: each waits until its target can be acted on, and goes to that target or nowhere.
 //!
 //! The helper aims and sets a guard in the page; the input itself is the browser's. While it is in flight the gate keeps the
-//! document in its place, and the guard stops what lands on anything else. What did not land is tried again until the deadline.
+//! document in its place, and the guard stops what would land on anything else, and tells. What did not land is tried again
+//! until the deadline.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::input::Point;
 use super::keys::Chord;
@@ -14,45 +17,59 @@ use super::query::Deadline;
 use super::{Page, Shared};
 use crate::browser::error::PageError;
 
-/// To hear from the helper what became of an input.
-const VERDICT: Duration = Duration::from_secs(2);
+/// For the helper's last look before the input. A document that is about to be replaced does not answer, and cannot be
+/// replaced while it is waited for: then the gate is opened again and all begins anew.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+/// For the helper's news of an input, after Chromium said that the page has handled it.
+const NEWS: Duration = Duration::from_secs(2);
+/// The same where there may be none: not everything that takes text tells of it before.
+const NEWS_OF_TEXT: Duration = Duration::from_millis(200);
 /// An editor draws what was inserted a moment later; a long text takes a while.
 const SETTLE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(2);
 /// More is no gesture.
 const MAX_CLICKS: u32 = 3;
 /// Only short values are set whole (dates, colours), so that only they are sent along.
 const MAX_WHOLE: usize = 64;
 
+/// Tells one input from another, in any document.
+static TOKENS: AtomicU64 = AtomicU64::new(1);
+
+fn new_token() -> u64 {
+    TOKENS.fetch_add(1, Ordering::Relaxed)
+}
+
+/// What the helper told of an input when it came.
+#[derive(Debug, Clone)]
+pub(super) struct Landing {
+    pub(super) token: u64,
+    /// Where it would have gone instead.
+    pub(super) blocked: Option<String>,
+}
+
 #[derive(Debug, Deserialize)]
 struct Aim {
     x: f64,
     y: f64,
-    token: u64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Guarded {
-    token: u64,
 }
 
 #[derive(Debug, Deserialize)]
 struct Fillable {
-    token: u64,
     done: bool,
     empty: bool,
 }
 
-/// What the helper saw of an input.
-#[derive(Debug, Default, Deserialize)]
-struct Verdict {
-    /// The document that it was meant for is no longer there.
+/// The helper's last look.
+#[derive(Debug, Deserialize)]
+struct Look {
+    /// It was another document that was looked at before.
     gone: bool,
-    #[serde(default)]
-    hits: u32,
-    /// What it would have gone to.
-    blocked: Option<String>,
-    /// Why it must not be given.
     why: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Filled {
+    gone: bool,
     /// Whether the field holds the text.
     #[serde(default)]
     ok: bool,
@@ -68,19 +85,17 @@ enum Landed {
 }
 
 impl Landed {
-    fn read(verdict: &Verdict, wants_hit: bool) -> Self {
-        match &verdict.blocked {
-            // The document went away because of the act: that is how a link or a send button works.
-            _ if verdict.gone || verdict.hits > 0 => Self::Yes,
-            Some(other) => Self::No(format!("{other} took its place")),
-            None if wants_hit => Self::No("the input did not arrive".into()),
-            None => Self::Yes,
+    /// Ok when it landed; otherwise the reason, when the time is over.
+    fn settle(self, selector: &str, deadline: Deadline) -> Result<bool, PageError> {
+        match self {
+            Self::Yes => Ok(true),
+            Self::No(why) if deadline.is_over() => Err(PageError::Timeout(format!("{selector}: {why}"))),
+            Self::No(why) => {
+                tracing::debug!(selector, why, "an act is tried again");
+                Ok(false)
+            }
         }
     }
-}
-
-fn missed(selector: &str, why: &str) -> PageError {
-    PageError::Timeout(format!("{selector}: {why}"))
 }
 
 impl Page {
@@ -97,11 +112,10 @@ impl Page {
         self.shared.spend_act()?;
         let deadline = Deadline::after(timeout);
         loop {
-            let aim: Aim = self.shared.ask("aim", selector, Value::Null, deadline).await?;
-            match self.shared.click_aimed(&aim, clicks).await? {
-                Landed::Yes => return Ok(()),
-                Landed::No(why) if deadline.is_over() => return Err(missed(selector, &why)),
-                Landed::No(why) => tracing::debug!(selector, why, "a click is tried again"),
+            let token = new_token();
+            let aim: Aim = self.shared.ask("aim", selector, json!({ "token": token }), deadline).await?;
+            if self.shared.click_aimed(token, &aim, clicks).await?.settle(selector, deadline)? {
+                return Ok(());
             }
         }
     }
@@ -123,8 +137,7 @@ impl Page {
     /// As [`click`](Self::click).
     pub async fn focus(&self, selector: &str, timeout: Option<Duration>) -> Result<(), PageError> {
         self.shared.spend_act()?;
-        let _: Guarded = self.shared.ask("focus", selector, Value::Null, Deadline::after(timeout)).await?;
-        Ok(())
+        self.shared.ask("focus", selector, Value::Null, Deadline::after(timeout)).await
     }
 
     /// Replaces all text of a field or an editable element by one insertion, and looks that it is there.
@@ -135,24 +148,29 @@ impl Page {
         self.shared.spend_act()?;
         let deadline = Deadline::after(timeout);
         let whole = if text.len() <= MAX_WHOLE { text } else { "" };
-        let mut tries = 0;
+        let mut by_keys = false;
         loop {
-            let field: Fillable = self.shared.ask("fillable", selector, json!({ "text": whole }), deadline).await?;
-            let verdict = self.shared.replace_all(&field, text, tries > 0).await?;
-            if verdict.ok {
+            let token = new_token();
+            let args = json!({"token": token, "text": whole});
+            let field: Fillable = self.shared.ask("fillable", selector, args, deadline).await?;
+            let landed = self.shared.replace_all(token, &field, text, by_keys).await?;
+            if !landed.settle(selector, deadline)? {
+                continue;
+            }
+            let args = json!({"token": token, "text": text, "ms": SETTLE.as_millis() as u64});
+            let filled: Filled = self.shared.follow_up("filled", args, SETTLE + GRACE).await?;
+            if filled.ok {
                 return Ok(());
             }
-            let blocked = verdict.gone || (verdict.hits == 0 && verdict.blocked.is_some());
-            tries += u32::from(!blocked);
-            // An editor that overlooked the selection has the text twice: a second try clears it by keys first.
-            if tries > 1 {
+            if filled.gone {
+                Landed::No("the document was replaced".into()).settle(selector, deadline)?;
+            } else if by_keys {
                 let wanted = text.encode_utf16().count();
-                let message = format!("{selector}: holds {} characters after {wanted} were inserted", verdict.length);
+                let message = format!("{selector}: holds {} characters after {wanted} were inserted", filled.length);
                 return Err(PageError::Other { code: "fill-mismatch", message });
-            }
-            if deadline.is_over() {
-                let why = verdict.blocked.map_or("the document was replaced".into(), |b| format!("{b} took the focus"));
-                return Err(missed(selector, &why));
+            } else {
+                // An editor that overlooked the selection has both texts: the second try clears it by keys first.
+                by_keys = true;
             }
         }
     }
@@ -196,23 +214,22 @@ impl Page {
         self.shared.spend_act()?;
         let deadline = Deadline::after(timeout);
         loop {
-            let at: Guarded = self.shared.ask("focus", selector, json!({"guard": true}), deadline).await?;
+            let token = new_token();
+            let _: Value = self.shared.ask("focus", selector, json!({ "token": token }), deadline).await?;
             let gate = self.shared.hold_documents().await?;
-            let verdict = match self.shared.still_there(at.token).await? {
-                Some(why) => Verdict { blocked: Some(why), ..Verdict::default() },
+            let landed = match self.shared.last_look("focused", json!({ "token": token })).await? {
+                Some(why) => Landed::No(why),
                 None => {
                     match input {
                         Input::Text(text) => self.shared.insert(text).await?,
                         Input::Keys(chord) => self.shared.strike(chord).await?,
                     }
-                    self.shared.verdict("finish", json!({"token": at.token})).await
+                    self.shared.landed(token, if matches!(input, Input::Keys(_)) { NEWS } else { NEWS_OF_TEXT }).await
                 }
             };
             drop(gate);
-            match Landed::read(&verdict, matches!(input, Input::Keys(_))) {
-                Landed::Yes => return Ok(()),
-                Landed::No(why) if deadline.is_over() => return Err(missed(selector, &why)),
-                Landed::No(why) => tracing::debug!(selector, why, "an input is tried again"),
+            if landed.settle(selector, deadline)? {
+                return Ok(());
             }
         }
     }
@@ -225,53 +242,73 @@ enum Input<'a> {
 }
 
 impl Shared {
-    async fn click_aimed(&self, aim: &Aim, clicks: u32) -> Result<Landed, PageError> {
+    async fn click_aimed(&self, token: u64, aim: &Aim, clicks: u32) -> Result<Landed, PageError> {
         let point = Point { x: aim.x, y: aim.y };
         let _gate = self.hold_documents().await?;
         self.move_pointer(point).await?;
-        let args = json!({"token": aim.token, "x": aim.x, "y": aim.y});
-        let before: Verdict = self.follow_up("aimed", args, VERDICT).await?;
-        if before.gone {
-            return Ok(Landed::No("the document was replaced".into()));
-        }
-        if let Some(why) = before.why {
-            self.verdict("finish", json!({"token": aim.token})).await;
+        let look = json!({"token": token, "x": aim.x, "y": aim.y});
+        if let Some(why) = self.last_look("aimed", look).await? {
+            self.disarm(token);
             return Ok(Landed::No(why));
         }
         self.click_at(point, clicks).await?;
-        Ok(Landed::read(&self.verdict("finish", json!({"token": aim.token})).await, true))
+        Ok(self.landed(token, NEWS).await)
     }
 
-    /// Says why input for a guarded focus must not be given; none when it may.
-    async fn still_there(&self, token: u64) -> Result<Option<String>, PageError> {
-        let verdict: Verdict = self.follow_up("focused", json!({ "token": token }), VERDICT).await?;
-        Ok(if verdict.gone { Some("another document".into()) } else { verdict.why })
-    }
-
-    async fn replace_all(&self, field: &Fillable, text: &str, by_keys: bool) -> Result<Verdict, PageError> {
-        let gate = self.hold_documents().await?;
-        if self.still_there(field.token).await?.is_some() {
-            return Ok(Verdict { gone: true, ..Verdict::default() });
+    async fn replace_all(&self, token: u64, field: &Fillable, text: &str, by_keys: bool) -> Result<Landed, PageError> {
+        let _gate = self.hold_documents().await?;
+        if let Some(why) = self.last_look("focused", json!({ "token": token })).await? {
+            return Ok(Landed::No(why));
         }
-        if !field.done {
-            if by_keys {
-                self.strike(&Chord::parse("Control+a")?).await?;
-            }
-            if by_keys || (text.is_empty() && !field.empty) {
-                self.strike(&Chord::parse("Delete")?).await?;
-            }
-            if !text.is_empty() {
-                self.insert(text).await?;
-            }
+        if field.done {
+            return Ok(Landed::Yes);
         }
-        drop(gate);
-        let args = json!({"token": field.token, "text": text, "ms": SETTLE.as_millis() as u64});
-        self.follow_up("filled", args, SETTLE + VERDICT).await
+        if by_keys {
+            self.strike(&Chord::parse("Control+a")?).await?;
+        }
+        if by_keys || (text.is_empty() && !field.empty) {
+            self.strike(&Chord::parse("Delete")?).await?;
+        }
+        if !text.is_empty() {
+            self.insert(text).await?;
+        }
+        // Whether it is there is looked at next; of what was stopped the helper has told by now.
+        Ok(match self.landing(token) {
+            Some(Landing { blocked: Some(other), .. }) => Landed::No(format!("{other} took the focus")),
+            _ => Landed::Yes,
+        })
     }
 
-    /// What became of an input. A document that does not answer any more has gone the way that the input led it.
-    async fn verdict(&self, function: &str, args: Value) -> Verdict {
-        let gone = Verdict { gone: true, ..Verdict::default() };
-        self.follow_up(function, args, VERDICT).await.unwrap_or(gone)
+    /// Says why an input must not be given; none when it may.
+    async fn last_look(&self, function: &str, args: Value) -> Result<Option<String>, PageError> {
+        let look: Option<Look> = self.follow_up_here(function, &args, LAST_LOOK).await?;
+        Ok(match look {
+            Some(Look { gone: false, why }) => why,
+            _ => Some("the document was replaced".into()),
+        })
+    }
+
+    fn landing(&self, token: u64) -> Option<Landing> {
+        self.landed.borrow().clone().filter(|landing| landing.token == token)
+    }
+
+    /// Waits for the helper's news of an input. The guard is then taken away.
+    async fn landed(&self, token: u64, wait: Duration) -> Landed {
+        let mut news = self.landed.subscribe();
+        let told = |landing: &Option<Landing>| landing.as_ref().is_some_and(|landing| landing.token == token);
+        let in_time = timeout(wait, news.wait_for(told)).await.is_ok();
+        self.disarm(token);
+        match self.landing(token) {
+            Some(Landing { blocked: Some(other), .. }) => Landed::No(format!("{other} took its place")),
+            None if wait == NEWS && !in_time => Landed::No("the input did not arrive".into()),
+            _ => Landed::Yes,
+        }
+    }
+
+    /// Takes a guard away. Where this does not arrive, the guard went with its document, or ends by itself.
+    fn disarm(&self, token: u64) {
+        if let Some(world) = self.worlds.current() {
+            self.tell_in(&world, "finish", &json!({ "token": token })).ok();
+        }
     }
 }

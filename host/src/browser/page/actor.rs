@@ -1,6 +1,6 @@
 //! The task that reads everything a page tells, in order.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -22,8 +22,6 @@ pub(super) struct Actor {
     fence: Fence,
     /// Paused document requests that wait until no input is in flight, with their session.
     held: VecDeque<(Session, Paused)>,
-    /// What attached below the page: session to kind.
-    children: HashMap<String, String>,
 }
 
 /// An event of the fence that could not be read.
@@ -32,7 +30,7 @@ struct Unreadable(String);
 impl Actor {
     pub(super) fn new(shared: Arc<Shared>, queue: EventQueue) -> Self {
         let fence = Fence::new(&shared.target, &shared.spec);
-        Self { shared, queue, fence, held: VecDeque::new(), children: HashMap::new() }
+        Self { shared, queue, fence, held: VecDeque::new() }
     }
 
     /// Until the tab is gone or closed.
@@ -67,12 +65,12 @@ impl Actor {
             "Page.frameNavigated" if own => self.frame_navigated(event)?,
             "Page.navigatedWithinDocument" if own => self.moved_within(event),
             "Page.lifecycleEvent" if own => self.lifecycle(event),
+            "Page.frameStoppedLoading" if own => self.stopped_loading(event),
             "Page.javascriptDialogOpening" => self.dialog(event),
             "Inspector.targetCrashed" if own => self.shared.close(CloseReason::Crashed),
             "Target.attachedToTarget" => self.attached(event),
             "Target.detachedFromTarget" => {
                 if let Some(child) = text(&event.params, "sessionId") {
-                    self.children.remove(child);
                     self.shared.worlds.gone(child);
                 }
             }
@@ -95,7 +93,6 @@ impl Actor {
     fn attached(&mut self, event: &Event) {
         let kind = event.params.get("targetInfo").and_then(|info| text(info, "type")).unwrap_or_default();
         let Some(id) = text(&event.params, "sessionId") else { return };
-        self.children.insert(id.to_owned(), kind.to_owned());
         if let Err(error) = setup::child(&self.shared.session.child(id), kind) {
             self.lost(&error);
         }
@@ -106,8 +103,21 @@ impl Actor {
         let session = self.shared.session.child(&event.session);
         let driven = self.shared.driving.load(Ordering::Acquire) > 0;
         match self.fence.decide(&paused, driven) {
-            Verdict::Continue => self.admit(session, paused),
-            Verdict::Refuse(origin) => self.refuse(&session, &paused, origin),
+            Verdict::Continue => {
+                if paused.frame_id == self.shared.target
+                    && !paused.is_answer()
+                    && let Some(loader) = &paused.network_id
+                {
+                    self.shared.gate.leave(loader);
+                }
+                self.admit(session, paused);
+            }
+            Verdict::Refuse(origin) => {
+                if let Some(loader) = &paused.network_id {
+                    self.shared.gate.settle(loader);
+                }
+                self.refuse(&session, &paused, origin);
+            }
         }
         Ok(())
     }
@@ -206,6 +216,17 @@ impl Actor {
             }
             true
         });
+    }
+
+    /// Nothing more will come: a document that tried to leave while it loaded is never told to be ready.
+    fn stopped_loading(&mut self, event: &Event) {
+        if text(&event.params, "frameId") == Some(self.shared.target.as_str()) {
+            self.shared.gate.stay();
+            self.shared.document.send_modify(|document| {
+                document.ready = true;
+                document.loaded = true;
+            });
+        }
     }
 
     /// Answers a dialog at once: a page that waits for one answers nothing else.

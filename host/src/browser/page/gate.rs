@@ -2,14 +2,18 @@
 //!
 //! A click that was computed on one document has been seen to land on the next one. So an act takes an [`InputGuard`], which
 //! waits until no document is about to be shown; as long as it lives, paused document requests and answers are held.
+//!
+//! From the moment in which a main frame's navigation begins until it is over, Chromium passes nothing on to the renderer:
+//! scripts are not run, whatever the old document does. So a question that is asked under the guard while a navigation is held
+//! would wait for the guard, and the guard for the question; it fails at once instead.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
-use super::Shared;
+use super::{DEFAULT_TIMEOUT, Shared};
 use crate::browser::error::PageError;
 
 /// An answer that was let through becomes the document within milliseconds, or never (a download, say).
@@ -23,12 +27,20 @@ struct State {
     committing: HashSet<String>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Gate {
     state: Mutex<State>,
     /// The last input command is over.
     pub(super) free: Notify,
     settled: Notify,
+    /// The loader of the main frame's navigation that is under way.
+    leaving: watch::Sender<Option<String>>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { state: Mutex::default(), free: Notify::new(), settled: Notify::new(), leaving: watch::Sender::new(None) }
+    }
 }
 
 impl Gate {
@@ -51,8 +63,43 @@ impl Gate {
         true
     }
 
+    /// A navigation of the main frame begins.
+    pub(super) fn leave(&self, loader: &str) {
+        self.leaving.send_replace(Some(loader.to_owned()));
+    }
+
+    /// No navigation of the main frame is under way.
+    pub(super) fn stay(&self) {
+        self.leaving.send_replace(None);
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.borrow().is_some()
+    }
+
+    /// Returns when a navigation waits for an input to be over, and so no script runs until then.
+    pub(super) async fn deadlock(&self) {
+        let mut leaving = self.leaving.subscribe();
+        loop {
+            if leaving.wait_for(Option::is_some).await.is_err() || self.is_shut() {
+                return;
+            }
+            // It was shut for no input; who asks under the guard asks after it was shut.
+            if leaving.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// That loader's document is shown, or will never be.
     pub(super) fn settle(&self, loader: &str) {
+        self.leaving.send_if_modified(|leaving| {
+            let over = leaving.as_deref() == Some(loader);
+            if over {
+                *leaving = None;
+            }
+            over
+        });
         let mut state = self.state();
         if state.committing.remove(loader) && state.committing.is_empty() {
             self.settled.notify_waiters();
@@ -84,7 +131,22 @@ impl Shared {
         if self.cancel.is_cancelled() {
             return Err(PageError::Closed);
         }
-        Ok(self.gate.hold().await)
+        let until = tokio::time::Instant::now() + DEFAULT_TIMEOUT;
+        loop {
+            let guard = self.gate.hold().await;
+            if !self.gate.is_leaving() {
+                return Ok(guard);
+            }
+            drop(guard);
+            let mut leaving = self.gate.leaving.subscribe();
+            let over = tokio::time::timeout_at(until, leaving.wait_for(Option::is_none)).await;
+            if over.is_err() {
+                return Err(PageError::Timeout("a navigation is under way".into()));
+            }
+            if self.cancel.is_cancelled() {
+                return Err(PageError::Closed);
+            }
+        }
     }
 }
 

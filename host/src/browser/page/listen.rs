@@ -30,8 +30,9 @@ impl Page {
         self.shared.capture.listen(filter)
     }
 
-    /// Ends a listen. What waits of it is dropped; a number that is not known is nothing.
+    /// Ends a listen, a watch or an expectation. What waits of it is dropped; a number that is not known is nothing.
     pub fn stop_listening(&self, id: u32) {
+        self.shared.stop_watch(id);
         self.shared.capture.stop(id);
     }
 

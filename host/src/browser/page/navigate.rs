@@ -147,7 +147,7 @@ impl Shared {
         let navigated = match answer {
             Ok(value) => serde_json::from_value::<Navigated>(value)
                 .map_err(|e| PageError::Other { code: "browser", message: e.to_string() })?,
-            Err(CdpError::Timeout { .. }) => return Err(self.give_up().await),
+            Err(CdpError::Timeout { .. }) => return Err(self.give_up("no answer").await),
             Err(error) => return Err(error.into()),
         };
         if let Some(error) = navigated.error_text {
@@ -161,15 +161,17 @@ impl Shared {
                 .ok();
             return Ok(());
         }
-        self.shown(&before, until).await
+        self.shown(&before, until, is_reload).await
     }
 
-    /// Waits for a document newer than `before`, and for its parts.
-    async fn shown(&self, before: &Document, until: Instant) -> Result<(), PageError> {
+    /// Waits for a document newer than `before`, and for its parts. `may_be_refused`: Chromium has not yet said that there will
+    /// be one. After it has, a refusal is of something that the new document tried by itself.
+    async fn shown(&self, before: &Document, until: Instant, may_be_refused: bool) -> Result<(), PageError> {
         let mut document = self.document.subscribe();
+        let refused = |d: &Document| may_be_refused && d.commits == before.commits && d.refusals > before.refusals;
         let over = |d: &Document| {
-            let refused = d.refusals > before.refusals;
-            refused || (d.commits > before.commits && (d.ready || d.unreachable.is_some() || d.place == Place::Fenced))
+            refused(d)
+                || (d.commits > before.commits && (d.ready || d.unreachable.is_some() || d.place == Place::Fenced))
         };
         let shown = tokio::select! {
             biased;
@@ -180,8 +182,8 @@ impl Shared {
                 Err(_) => None,
             },
         };
-        let Some(shown) = shown else { return Err(self.give_up().await) };
-        if shown.refusals > before.refusals || shown.place == Place::Fenced {
+        let Some(shown) = shown else { return Err(self.give_up("the document does not load").await) };
+        if refused(&shown) || shown.place == Place::Fenced {
             return Err(PageError::OriginDenied(shown.refused));
         }
         if shown.unreachable.is_some() {
@@ -202,11 +204,12 @@ impl Shared {
     }
 
     /// Stops a navigation that takes too long, and makes sure that the page still answers.
-    async fn give_up(&self) -> PageError {
+    async fn give_up(&self, why: &str) -> PageError {
         // If the socket is gone, so is the page.
         self.session.tell(StopLoadingParams::default()).ok();
         self.prove_life().await;
-        PageError::Timeout("navigation".into())
+        tracing::debug!(document = ?*self.document.borrow(), why, "a navigation was given up");
+        PageError::Timeout(format!("navigation: {why}"))
     }
 }
 

@@ -46,6 +46,15 @@ enum Outcome<T> {
     Fail(Fail),
 }
 
+impl<T> Outcome<T> {
+    fn or_fail(self, selector: &str) -> Result<T, PageError> {
+        match self {
+            Self::Ok(value) => Ok(value),
+            Self::Fail(fail) => Err(fail.into_error(selector)),
+        }
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct Fail {
     code: String,
@@ -100,10 +109,8 @@ impl Shared {
         };
         args.insert("selector".into(), json!(parsed));
         args.insert("until".into(), json!(deadline.epoch()));
-        match self.call(function, Value::Object(args), deadline.left() + GRACE).await? {
-            Outcome::Ok(value) => Ok(value),
-            Outcome::Fail(fail) => Err(fail.into_error(selector)),
-        }
+        let outcome: Outcome<T> = self.call(function, Value::Object(args), deadline.left() + GRACE).await?;
+        outcome.or_fail(selector)
     }
 
     /// A question that waits for no element.
@@ -118,10 +125,18 @@ impl Shared {
         args: Value,
         deadline: Duration,
     ) -> Result<T, PageError> {
-        match self.call(function, args, deadline).await? {
-            Outcome::Ok(value) => Ok(value),
-            Outcome::Fail(fail) => Err(fail.into_error(function)),
-        }
+        self.call::<Outcome<T>>(function, args, deadline).await?.or_fail(function)
+    }
+
+    /// The same of the document that is there now; none when that one is going.
+    pub(super) async fn follow_up_here<T: DeserializeOwned>(
+        &self,
+        function: &str,
+        args: &Value,
+        deadline: Duration,
+    ) -> Result<Option<T>, PageError> {
+        let outcome: Option<Outcome<T>> = self.call_here(function, args, deadline).await?;
+        outcome.map(|outcome| outcome.or_fail(function)).transpose()
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::act::Landing;
 use super::{COMMAND_DEADLINE, Page, Shared};
 use crate::browser::cdp::Event;
 use crate::browser::error::PageError;
@@ -60,6 +61,7 @@ impl Watches {
 enum News {
     Text { id: u32, text: String },
     Reached { id: u32 },
+    Input { token: u64, blocked: Option<String> },
 }
 
 impl Page {
@@ -158,6 +160,7 @@ impl Shared {
                     self.deliver(id, EventBody::Reached);
                 }
             }
+            Ok(News::Input { token, blocked }) => drop(self.landed.send_replace(Some(Landing { token, blocked }))),
             Err(error) => tracing::debug!(%error, "unreadable news of the helper"),
         }
     }

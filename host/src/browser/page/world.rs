@@ -212,6 +212,33 @@ impl Shared {
         call
     }
 
+    /// Runs a function of the helper in the document that is there now, once. None when there is none, or when it does not
+    /// answer: Chromium hands nothing to a document that is about to be replaced.
+    pub(super) async fn call_here<T: DeserializeOwned>(
+        &self,
+        function: &str,
+        args: &Value,
+        deadline: Duration,
+    ) -> Result<Option<T>, PageError> {
+        let Some(world) = self.worlds.current() else { return Ok(None) };
+        let asked = self.raw_command(&self.session, Lenient(self.call_of(&world, function, args)), deadline);
+        let answer = tokio::select! {
+            biased;
+            answer = asked => answer,
+            () = self.gate.deadlock() => return Ok(None),
+        };
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(CdpError::Timeout { .. }) => return Ok(None),
+            Err(error) if is_gone(&error) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let Called::Value(value) = read(function, answer)? else { return Ok(None) };
+        serde_json::from_value(value)
+            .map(Some)
+            .map_err(|e| PageError::Other { code: "script", message: format!("{function}: {e}") })
+    }
+
     /// Runs a function of the helper in one world, and waits for nothing.
     pub(super) fn tell_in(&self, world: &str, function: &str, args: &Value) -> Result<(), CdpError> {
         self.session.tell(Lenient(self.call_of(world, function, args)))

@@ -67,17 +67,29 @@ mod tests {
         assert_eq!(from_text("é", "text/plain"), "é", "one that cannot have been UTF-8");
     }
 
+    /// What each byte is decoded to.
+    fn decoding() -> Vec<char> {
+        let mut decoded = vec![' '; 256];
+        for c in (0..=0x2122).filter_map(char::from_u32) {
+            if let Some(byte) = windows_1252(c) {
+                decoded[usize::from(byte)] = c;
+            }
+        }
+        decoded
+    }
+
     proptest! {
         #[test]
         fn any_text_survives_windows_1252(text in ".*") {
+            let decoded = decoding();
             let decoded: String = text.bytes().map(|byte| {
-                (0..=0x2122).filter_map(char::from_u32).find(|&c| windows_1252(c) == Some(byte)).unwrap()
+                decoded[usize::from(byte)]
             }).collect();
             prop_assert_eq!(from_text(&decoded, "text/event-stream"), text);
         }
 
         #[test]
-        fn pieces_are_bounded_and_whole(length in 0usize..2_000_000) {
+        fn pieces_are_bounded_and_whole(length in 0usize..700_000) {
             let bytes = Bytes::from((0..length).map(|i| (i % 251) as u8).collect::<Vec<_>>());
             let mut joined = Vec::new();
             for piece in pieces(bytes.clone()) {

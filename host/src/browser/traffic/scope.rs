@@ -7,7 +7,7 @@ use url::Url;
 use super::pattern::UrlPattern;
 use super::wire;
 
-/// More frames and workers than a page has; beyond it the oldest knowledge is given up and requests are refused.
+/// More frames and workers than a page has.
 const MAX_KNOWN: usize = 4096;
 
 /// What the manifest grants and the operator approved.
@@ -27,10 +27,12 @@ impl std::fmt::Debug for Grant {
 pub(super) struct Scope {
     page: Box<dyn Fn(&Url) -> bool + Send + Sync>,
     listen: Vec<UrlPattern>,
-    /// Origins of frames, as Chromium told them: a sandboxed frame's address says nothing about its origin.
+    /// Origins of frames whose scripts run: the address of a sandboxed frame says nothing about its origin, and neither does
+    /// `securityOrigin` of `Page.frameNavigated`, which is made of the address.
     frames: HashMap<String, String>,
-    /// Addresses of the scripts of workers, by session.
-    workers: HashMap<String, String>,
+    /// By session, the addresses of the scripts of workers. None for one that serves several tabs, a service worker or a shared
+    /// one: what it sends may be another tab's, and what it passes through is seen at the page that asked.
+    workers: HashMap<String, Option<String>>,
 }
 
 impl std::fmt::Debug for Scope {
@@ -55,21 +57,27 @@ impl Scope {
         self.listen.iter().any(|granted| granted.matches(url))
     }
 
-    pub(super) fn navigated(&mut self, frame: &wire::Frame<'_>) {
+    /// A script may run in a frame's document; before, nothing in it can ask for anything.
+    pub(super) fn runs(&mut self, context: &wire::Context<'_>) {
+        if !context.aux_data.is_default {
+            return;
+        }
         if self.frames.len() >= MAX_KNOWN {
             self.frames.clear();
         }
-        self.frames.insert(frame.id.to_owned(), frame.security_origin.unwrap_or_default().to_owned());
+        self.frames.insert(context.aux_data.frame_id.to_owned(), context.origin.to_owned());
     }
 
+    /// The frame is gone, or has a new document.
     pub(super) fn frame_gone(&mut self, frame: &str) {
         self.frames.remove(frame);
     }
 
     pub(super) fn attached(&mut self, event: &wire::Attached<'_>) {
         if event.target_info.kind.ends_with("worker") && self.workers.len() < MAX_KNOWN {
-            let url = event.target_info.url.unwrap_or_default();
-            self.workers.insert(event.session_id.to_owned(), url.to_owned());
+            let own = event.target_info.kind == "worker";
+            let url = own.then(|| event.target_info.url.unwrap_or_default().to_owned());
+            self.workers.insert(event.session_id.to_owned(), url);
         }
     }
 
@@ -77,10 +85,15 @@ impl Scope {
         self.workers.remove(session);
     }
 
+    /// Whether what a session sends is this page's.
+    pub(super) fn is_of_page(&self, session: &str) -> bool {
+        !matches!(self.workers.get(session), Some(None))
+    }
+
     /// Whether the sender of a request is granted; else its origin.
     pub(super) fn admits(&self, session: &str, request: &wire::RequestSent<'_>) -> Result<(), String> {
         let document = request.document_url.unwrap_or_default();
-        let sender = if let Some(worker) = self.workers.get(session) {
+        let sender = if let Some(Some(worker)) = self.workers.get(session) {
             worker
         } else if request.kind == Some("Document") {
             document

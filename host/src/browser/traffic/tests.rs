@@ -139,13 +139,23 @@ fn what_overtakes_the_reply_comes_after_what_the_reply_brings() {
 }
 
 #[test]
-fn a_lost_head_is_told_and_not_passed_over() {
-    let mut traffic = traffic();
-    let token = arm(&mut traffic);
-    traffic.on_event(&head(200, ""));
-    traffic.on_event(&event("Network.dataReceived", json!({"requestId": "1", "dataLength": 3})));
-    let told = told(traffic.on_reply(token, Ok(&buffered(b""))));
-    assert!(told.len() == 1 && told[0].starts_with("Failed"), "{told:?}");
+fn a_stream_that_was_granted_without_its_first_bytes_is_fetched() {
+    let body = json!({"body": STANDARD.encode("one two"), "base64Encoded": true});
+    for (reply, expected) in [(Ok(&body), Some("+one two")), (Err(&refused()), None)] {
+        let mut traffic = traffic();
+        let token = arm(&mut traffic);
+        traffic.on_event(&head(200, ""));
+        traffic.on_event(&event("Network.dataReceived", json!({"requestId": "1", "dataLength": 3})));
+        traffic.on_event(&data(b" two"));
+        assert!(traffic.on_reply(token, Ok(&buffered(b""))).is_empty());
+        let (token, question) = asked(&traffic.on_event(&finished()));
+        assert_eq!(question, Question::Body);
+        let told = told(traffic.on_reply(token, reply));
+        match expected {
+            Some(bytes) => assert_eq!(told, [bytes, COMPLETE]),
+            None => assert!(told.len() == 1 && told[0].starts_with("Failed"), "{told:?}"),
+        }
+    }
 }
 
 #[test]
@@ -326,10 +336,13 @@ fn only_granted_frames_are_heard() {
     let heard = told(traffic.on_event(&foreign));
     assert!(heard.len() == 1 && heard[0].contains("https://ads.test"), "{heard:?}");
     // A sandboxed frame on the site's own address has an opaque origin.
-    let navigated = json!({"frame": {"id": "F", "loaderId": "L", "securityOrigin": "://"}});
-    traffic.on_event(&event("Page.frameNavigated", navigated));
+    let context = json!({"context": {"origin": "://", "auxData": {"isDefault": true, "frameId": "F"}}});
+    traffic.on_event(&event("Runtime.executionContextCreated", context));
     let heard = told(traffic.on_event(&sent(URL)));
     assert!(heard.len() == 1 && heard[0].starts_with("Failed"), "{heard:?}");
+    let navigated = json!({"frame": {"id": "F", "loaderId": "M"}});
+    traffic.on_event(&event("Page.frameNavigated", navigated));
+    asked(&traffic.on_event(&sent(URL)));
 }
 
 #[test]
@@ -354,6 +367,16 @@ fn requests_of_workers_are_told_apart_by_session() {
     let gone = traffic.on_event(&event("Target.detachedFromTarget", json!({"sessionId": "w1"})));
     assert_eq!(told(gone), [ABORTED]);
     assert_eq!(traffic.exchanges.len(), 1);
+}
+
+#[test]
+fn workers_that_serve_several_tabs_are_not_this_page() {
+    for kind in ["service_worker", "shared_worker"] {
+        let mut traffic = traffic();
+        let attached = json!({"sessionId": "page", "targetInfo": {"type": kind, "url": "https://chat.test/sw.js"}});
+        traffic.on_event(&event("Target.attachedToTarget", attached));
+        assert!(traffic.on_event(&sent(URL)).is_empty());
+    }
 }
 
 #[test]
@@ -420,6 +443,16 @@ fn a_web_socket_of_a_foreign_frame_or_without_an_answer_fails() {
         assert!(told.len() == 1 && told[0].starts_with("Failed"), "{method}: {told:?}");
         assert!(traffic.sockets.is_empty());
     }
+}
+
+#[test]
+fn a_web_socket_ends_with_its_document() {
+    let mut traffic = Traffic::new(grant());
+    traffic.listen(7, filter("wss://chat.test/ws")).unwrap();
+    let navigated = |parent: Value| event("Page.frameNavigated", json!({"frame": {"id": "X", "parentId": parent}}));
+    traffic.on_event(&event("Network.webSocketCreated", json!({"requestId": "1", "url": "wss://chat.test/ws"})));
+    assert!(traffic.on_event(&navigated(json!("F"))).is_empty(), "a frame's document says nothing of the page's");
+    assert_eq!(told(traffic.on_event(&navigated(Value::Null))), [ABORTED]);
 }
 
 #[test]

@@ -54,6 +54,11 @@ impl WebSocket {
         tell(&self.matches, &end, out);
     }
 
+    /// Its document or worker went away, which Chromium does not tell of a WebSocket.
+    pub(super) fn orphaned(&self, out: &mut Vec<Effect>) {
+        tell(&self.matches, &EventBody::End(Ending::Aborted), out);
+    }
+
     pub(super) fn fail(&self, why: &str, out: &mut Vec<Effect>) {
         tell(&self.matches, &EventBody::Failed(why.to_owned()), out);
     }

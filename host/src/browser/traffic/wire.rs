@@ -128,7 +128,29 @@ pub(super) struct Frame<'a> {
     #[serde(default)]
     pub(super) loader_id: Option<&'a str>,
     #[serde(default)]
-    pub(super) security_origin: Option<&'a str>,
+    pub(super) parent_id: Option<&'a str>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ContextCreated<'a> {
+    #[serde(borrow)]
+    pub(super) context: Context<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Context<'a> {
+    pub(super) origin: &'a str,
+    #[serde(borrow)]
+    pub(super) aux_data: AuxData<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AuxData<'a> {
+    pub(super) frame_id: &'a str,
+    #[serde(default)]
+    pub(super) is_default: bool,
 }
 
 #[derive(Debug, Deserialize)]

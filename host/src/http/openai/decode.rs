@@ -138,10 +138,10 @@ pub(super) fn decode(body: &[u8], limits: DecodeLimits) -> Result<Draft, ApiErro
 }
 
 fn refuse_what_cannot_be(root: &Field<'_>) -> Result<(), ApiError> {
-    if let Some(n) = root.get("n").optional() {
-        if n.u64()? != 1 {
-            return Err(n.unsupported("A chat website gives one answer at a time: `n` must be 1."));
-        }
+    if let Some(n) = root.get("n").optional()
+        && n.u64()? != 1
+    {
+        return Err(n.unsupported("A chat website gives one answer at a time: `n` must be 1."));
     }
     if let Some(format) = root.get("response_format").optional() {
         format.object()?;
@@ -196,10 +196,10 @@ fn ignored(root: &Field<'_>) -> Result<Vec<&'static str>, ApiError> {
             ignored.push(*name);
         }
     }
-    if let Some(field) = root.get("logprobs").optional() {
-        if field.bool()? {
-            ignored.push("logprobs");
-        }
+    if let Some(field) = root.get("logprobs").optional()
+        && field.bool()?
+    {
+        ignored.push("logprobs");
     }
     if let Some(field) = root.get("parallel_tool_calls").optional() {
         field.bool()?;

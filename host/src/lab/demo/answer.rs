@@ -38,6 +38,8 @@ pub(super) struct Answer {
     pub(super) cut: bool,
     pub(super) ping: Option<Duration>,
     pub(super) ignore_stop: bool,
+    /// By which tests let each event go.
+    pub(super) gate: Option<String>,
     /// The answer comes in a format that is not the documented one.
     pub(super) changed: bool,
 }
@@ -133,6 +135,7 @@ fn timetable(script: &Script, tokens: Vec<(Field, Vec<u16>)>) -> Answer {
         cut: script.is_cut(),
         ping: script.ping,
         ignore_stop: script.ignore_stop,
+        gate: script.mark.clone().filter(|_| script.gate),
         changed: script.error == Some(Fault::SiteChanged),
     }
 }

@@ -1,5 +1,6 @@
 //! `POST /control`: tests put the site into a state. It shows at the next load of a page, and to the next prompt.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -10,13 +11,15 @@ use serde_json::{Value, json};
 use super::site::{MODELS, Memory, Mood, Site};
 
 /// What is left out stays as it is. Only `application/json` is taken, so that no foreign page can post here.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct Change {
     state: Option<Mood>,
     /// Ids of the models in the menu, from the site's own.
     models: Option<Vec<String>>,
     retry_after: Option<u64>,
+    /// How many more events go out of the answer with this mark, if its script has `gate=1`.
+    let_go: BTreeMap<String, u16>,
 }
 
 pub(super) fn routes() -> Router<Arc<Site>> {
@@ -41,6 +44,9 @@ async fn change(State(site): State<Arc<Site>>, Json(change): Json<Change>) -> Js
     }
     if let Some(seconds) = change.retry_after {
         memory.retry_after = seconds;
+    }
+    for (mark, events) in change.let_go {
+        memory.gate(&mark).add_permits(events.into());
     }
     Json(report(&memory))
 }

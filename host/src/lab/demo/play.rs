@@ -18,6 +18,8 @@ use super::wire::{Op, Writer, event};
 /// Between two pieces of a cut stream: enough for them to be sent apart.
 const BETWEEN_CUTS: Duration = Duration::from_millis(1);
 
+const BEFORE_BREAK: Duration = Duration::from_millis(100);
+
 /// Where an answer goes.
 #[derive(Debug)]
 pub(super) struct Target {
@@ -102,7 +104,10 @@ impl Player {
             if self.waits().await {
                 return Some(Ok(self.sent(Bytes::from_static(b": ping\n\n"))));
             }
+            self.let_go().await;
             let Ok(text) = self.step() else {
+                // What was sent before shall arrive: a reader drops what it holds when the connection breaks.
+                sleep(BEFORE_BREAK).await;
                 return Some(Err(io::Error::other("cut off, as the script says")));
             };
             if self.answer.cut {
@@ -119,6 +124,15 @@ impl Player {
         self.last_sent = Instant::now();
         self.site.stats.sent(self.target.stream, bytes.len());
         bytes
+    }
+
+    /// Waits until the next event is let go, if the script wants that.
+    async fn let_go(&self) {
+        if let (Some(mark), Phase::Acts) = (&self.answer.gate, self.phase) {
+            let gate = self.site.memory().gate(mark);
+            // Nobody closes a gate.
+            gate.acquire().await.map(tokio::sync::SemaphorePermit::forget).unwrap_or_default();
+        }
     }
 
     /// Waits for the next step's time, or a ping's: then it is true.

@@ -106,6 +106,8 @@ pub(super) struct Script {
     pub(super) lone: bool,
     pub(super) ping: Option<Duration>,
     pub(super) ignore_stop: bool,
+    /// Whether every event after the first waits until `POST /control` lets it go, by the answer's mark.
+    pub(super) gate: bool,
     pub(super) page: Option<PageAct>,
     pub(super) mark: Option<String>,
     /// Everything below the line of directives.
@@ -134,6 +136,7 @@ impl Default for Script {
             lone: false,
             ping: None,
             ignore_stop: false,
+            gate: false,
             page: None,
             mark: None,
             rest: String::new(),
@@ -141,7 +144,7 @@ impl Default for Script {
     }
 }
 
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 22] = [
     "tokens",
     "rate",
     "chunk",
@@ -161,6 +164,7 @@ const KEYS: [&str; 21] = [
     "lone",
     "ping_ms",
     "ignore_stop",
+    "gate",
     "page",
     "mark",
 ];
@@ -214,6 +218,7 @@ impl Script {
             "lone" => self.lone = flag(key, value)?,
             "ping_ms" => self.ping = Some(millis(key, value)?.max(Duration::from_millis(10))),
             "ignore_stop" => self.ignore_stop = flag(key, value)?,
+            "gate" => self.gate = flag(key, value)?,
             "page" => self.page = Some(page_act(value)?),
             "mark" => self.mark = Some(value.chars().take(64).collect()),
             _ => {}

@@ -32,10 +32,10 @@ pub(super) struct Person {
 }
 
 pub(super) fn person(memory: &Memory, headers: &HeaderMap) -> Person {
-    if let Some(token) = cookie(headers, SESSION) {
-        if let Some((_, email)) = memory.sessions.iter().find(|(known, _)| *known == token) {
-            return Person { email: Some(email.clone()), owner: email.clone(), admitted: true, cookie: None };
-        }
+    if let Some(token) = cookie(headers, SESSION)
+        && let Some((_, email)) = memory.sessions.iter().find(|(known, _)| *known == token)
+    {
+        return Person { email: Some(email.clone()), owner: email.clone(), admitted: true, cookie: None };
     }
     let admitted = memory.mood != Mood::SignedOut && cookie(headers, SIGNED_OUT).is_none();
     match cookie(headers, VISITOR).filter(|id| uuid::Uuid::parse_str(id).is_ok()) {

@@ -1,11 +1,12 @@
 //! What the site remembers: its state, who is signed in, conversations and files. All of it is bounded.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::stats::Stats;
 
@@ -13,6 +14,7 @@ const CONVERSATIONS_MAX: usize = 300;
 const CONVERSATION_BYTES_MAX: usize = 16 << 20;
 const FILES_BYTES_MAX: usize = 64 << 20;
 pub(super) const SESSIONS_MAX: usize = 1_000;
+const GATES_MAX: usize = 1_000;
 
 /// A state that tests put the site into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -101,6 +103,7 @@ pub(super) struct Memory {
     pub(super) retry_after: u64,
     conversations: VecDeque<Conversation>,
     files: VecDeque<File>,
+    gates: VecDeque<(String, Arc<Semaphore>)>,
 }
 
 impl Default for Memory {
@@ -112,6 +115,7 @@ impl Default for Memory {
             retry_after: 30,
             conversations: VecDeque::new(),
             files: VecDeque::new(),
+            gates: VecDeque::new(),
         }
     }
 }
@@ -132,6 +136,19 @@ impl Site {
 impl Memory {
     pub(super) fn models(&self) -> Vec<Model> {
         MODELS.into_iter().filter(|model| self.models.contains(&model.id)).collect()
+    }
+
+    /// Where the events of the answer with this mark wait until they are let go; those let go before count too.
+    pub(super) fn gate(&mut self, mark: &str) -> Arc<Semaphore> {
+        if let Some((_, gate)) = self.gates.iter().find(|(name, _)| name == mark) {
+            return Arc::clone(gate);
+        }
+        if self.gates.len() >= GATES_MAX {
+            self.gates.pop_front();
+        }
+        let gate = Arc::new(Semaphore::new(0));
+        self.gates.push_back((mark.to_owned(), Arc::clone(&gate)));
+        gate
     }
 
     /// Adds to a conversation, or begins one. Returns its title.

@@ -52,7 +52,7 @@ impl Writer {
 
     pub(super) fn text(&mut self, path: &'static str, units: &[u16]) -> String {
         self.events += 1;
-        let json = json_string(units, self.escape && self.events % 2 == 0);
+        let json = json_string(units, self.escape && self.events.is_multiple_of(2));
         self.patch(path, Op::Append, &json)
     }
 

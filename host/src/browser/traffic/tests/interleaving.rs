@@ -90,7 +90,13 @@ fn method() -> impl Strategy<Value = String> {
         "webSocketClosed",
         "somethingNew",
     ];
-    let page = ["Page.frameNavigated", "Page.frameDetached", "Target.attachedToTarget", "Target.detachedFromTarget"];
+    let page = [
+        "Runtime.executionContextCreated",
+        "Page.frameNavigated",
+        "Page.frameDetached",
+        "Target.attachedToTarget",
+        "Target.detachedFromTarget",
+    ];
     let all: Vec<_> = names.iter().map(|n| format!("Network.{n}")).chain(page.map(str::to_owned)).collect();
     prop::sample::select(all)
 }

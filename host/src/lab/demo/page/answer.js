@@ -125,7 +125,10 @@ export class Bubble {
       if (part.type === 'text') content.append(markdown(part.text));
       else if (part.type === 'image') {
         const img = picture(part.url, part.alt ?? '');
-        if (img) content.append(name(img, 'picture'));
+        if (!img) continue;
+        // Its height is known only now.
+        if (atEnd) img.addEventListener('load', () => { box.scrollTop = box.scrollHeight; });
+        content.append(name(img, 'picture'));
       }
     }
     if (error || finish === 'content_filter') {

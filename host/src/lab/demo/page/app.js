@@ -203,8 +203,8 @@ const send = async () => {
     if (error.name !== 'AbortError') banner('interrupted', 'The connection was lost.');
   } finally {
     if (running.bubble) {
-      const message = running.bubble.message;
-      if (message?.status === 'streaming') message.status = running.abort.signal.aborted ? 'stopped' : 'error';
+      const message = running.bubble.message ?? { status: 'streaming', reasoning: '', parts: [] };
+      if (message.status === 'streaming') message.status = running.abort.signal.aborted ? 'stopped' : 'error';
       running.bubble.show(message, true);
     }
     if (state.running === running) state.running = null;

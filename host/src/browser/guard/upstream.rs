@@ -1,0 +1,142 @@
+//! The operator's own proxy, behind the guard. Chromium itself could not sign in to a SOCKS proxy, and would ask for an
+//! HTTP proxy's password in a window.
+
+use std::fmt;
+use std::io;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use url::Url;
+
+/// A proxy's answer to CONNECT has no body and few headers.
+const ANSWER_BYTES_MAX: usize = 16 << 10;
+
+/// Why a proxy's address cannot be used. Never holds the address: there may be a password in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UpstreamError {
+    #[error("a proxy is http://[user:password@]host:port or socks5://[user:password@]host:port")]
+    Malformed,
+    #[error("a proxy that is itself reached over TLS (https://) is not supported yet")]
+    Https,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    Http,
+    Socks5,
+}
+
+/// The operator's proxy.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Upstream {
+    pub(super) kind: Kind,
+    host: String,
+    port: u16,
+    credentials: Option<(String, String)>,
+}
+
+/// Without the password.
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} proxy at {}:{}", self.kind, self.host, self.port)
+    }
+}
+
+impl Upstream {
+    /// Reads `http://user:password@host:port` or `socks5://...`; user and password are percent-encoded where needed.
+    ///
+    /// # Errors
+    /// See [`UpstreamError`].
+    pub fn parse(text: &str) -> Result<Upstream, UpstreamError> {
+        let url = Url::parse(text).map_err(|_| UpstreamError::Malformed)?;
+        let (kind, port) = match url.scheme() {
+            "http" => (Kind::Http, 80),
+            "socks5" | "socks5h" => (Kind::Socks5, 1080),
+            "https" => return Err(UpstreamError::Https),
+            _ => return Err(UpstreamError::Malformed),
+        };
+        let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or(UpstreamError::Malformed)?;
+        let credentials =
+            (!url.username().is_empty()).then(|| (decode(url.username()), decode(url.password().unwrap_or_default())));
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Ok(Upstream { kind, host, port: url.port().unwrap_or(port), credentials })
+    }
+
+    /// `Proxy-Authorization`, if it wants one.
+    pub(super) fn authorization(&self) -> Option<String> {
+        let (user, password) = self.credentials.as_ref()?;
+        Some(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
+    }
+
+    /// A connection to the proxy itself.
+    pub(super) async fn dial(&self) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    /// A connection through the proxy to a host that it resolves.
+    pub(super) async fn tunnel(&self, host: &str, port: u16) -> io::Result<TcpStream> {
+        let stream = self.dial().await?;
+        match self.kind {
+            Kind::Http => self.connect(stream, host, port).await,
+            Kind::Socks5 => self.socks(stream, host, port).await,
+        }
+    }
+
+    async fn socks(&self, stream: TcpStream, host: &str, port: u16) -> io::Result<TcpStream> {
+        use tokio_socks::tcp::Socks5Stream;
+        let tunnel = match &self.credentials {
+            Some((user, password)) => {
+                Socks5Stream::connect_with_password_and_socket(stream, (host, port), user, password).await
+            }
+            None => Socks5Stream::connect_with_socket(stream, (host, port)).await,
+        };
+        tunnel.map(Socks5Stream::into_inner).map_err(|error| io::Error::other(format!("the proxy said: {error}")))
+    }
+
+    /// RFC 9110, 9.3.6.
+    async fn connect(&self, mut stream: TcpStream, host: &str, port: u16) -> io::Result<TcpStream> {
+        let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let mut head = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
+        if let Some(authorization) = self.authorization() {
+            head.push_str(&format!("Proxy-Authorization: {authorization}\r\n"));
+        }
+        head.push_str("\r\n");
+        stream.write_all(head.as_bytes()).await?;
+        let mut answer = Vec::new();
+        // Byte by byte: what follows the head belongs to the tunnel.
+        while !answer.ends_with(b"\r\n\r\n") {
+            if answer.len() >= ANSWER_BYTES_MAX {
+                return Err(io::Error::other("the proxy's answer is too long"));
+            }
+            answer.push(stream.read_u8().await?);
+        }
+        let status = String::from_utf8_lossy(&answer).split_whitespace().nth(1).map(str::to_owned);
+        match status.as_deref() {
+            Some(status) if status.starts_with('2') => Ok(stream),
+            Some(status) => Err(io::Error::other(format!("the proxy answered {status}"))),
+            None => Err(io::Error::other("the proxy's answer is not HTTP")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_proxies() {
+        let proxy = Upstream::parse("http://me:p%40ss@proxy.example:8080").unwrap();
+        assert_eq!(proxy.authorization().unwrap(), format!("Basic {}", STANDARD.encode("me:p@ss")));
+        assert!(!format!("{proxy:?}").contains("p@ss"));
+        assert_eq!(Upstream::parse("socks5://h").unwrap().port, 1080);
+        assert_eq!(Upstream::parse("https://h:1"), Err(UpstreamError::Https));
+        assert_eq!(Upstream::parse("ftp://h"), Err(UpstreamError::Malformed));
+        assert_eq!(Upstream::parse("h:1"), Err(UpstreamError::Malformed));
+    }
+}
