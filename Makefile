@@ -64,10 +64,10 @@ test-scripts:
 deny: ## licences, sources and known vulnerabilities of the dependencies
 	scripts/check-dependencies
 
-bench: ## the benchmarks: a table, and JSON in target/bench
+bench: ## the benchmarks: a table, and JSON in target/bench (BENCH=--quick: a minute; see bench/run.mjs)
 	@scripts/setup build browser clients
 	@$(MAKE) build
-	@$(TEST_ENV) scripts/bench $(RELEASE)
+	@$(TEST_ENV) scripts/bench $(RELEASE) $(BENCH)
 
 image-test: ## build the container image and try it, without a Docker daemon (Debian, as root)
 	@scripts/image-test

@@ -149,6 +149,12 @@ impl Dispatcher {
         self.0.registry.all().iter().flat_map(|adapter| of(adapter)).collect()
     }
 
+    /// What a model makes; none if there is no such model.
+    pub fn kind(&self, model: &str) -> Option<Kind> {
+        let (adapter, index) = self.0.find(model).ok()?;
+        adapter.manifest.models.get(index).map(|model| model.kind)
+    }
+
     pub fn health(&self) -> Health {
         if self.0.draining.is_cancelled() {
             return Health::Draining;
@@ -175,10 +181,11 @@ impl Dispatcher {
     pub fn submit(&self, request: Request) -> Result<Job, Failure> {
         self.0.available()?;
         let (adapter, model) = self.0.find(&request.model)?;
-        let place = self.0.pool(&adapter.manifest.id).enter().ok_or_else(|| {
-            let message = format!("all pages of {} are busy and its queue is full", adapter.manifest.name);
-            Failure::new(FailureKind::ServerBusy { retry_after: RETRY_AFTER }, message)
-        })?;
+        let place = self
+            .0
+            .pool(&adapter.manifest.id)
+            .enter()
+            .ok_or_else(|| Failure::new(FailureKind::ServerBusy { retry_after: RETRY_AFTER }, ""))?;
         let (sender, events) = mpsc::channel(EVENTS);
         let cancel = self.0.abort.child_token();
         let job = job::Running::new(Arc::clone(&self.0), adapter, model, request, sender, cancel.clone());
@@ -201,10 +208,7 @@ impl Dispatcher {
 
 impl Inner {
     fn find(&self, model: &str) -> Result<(Arc<Adapter>, usize), Failure> {
-        let unknown = || {
-            let message = format!("there is no model {model:?}; GET /v1/models lists those that are there");
-            Failure::new(FailureKind::ModelNotFound, message)
-        };
+        let unknown = || Failure::new(FailureKind::ModelNotFound { model: model.to_owned() }, "");
         let (id, name) = model.split_once('/').ok_or_else(unknown)?;
         let adapter = self.registry.get(id).ok_or_else(unknown)?;
         let index = adapter.manifest.models.iter().position(|m| m.id == name).ok_or_else(unknown)?;
@@ -214,18 +218,18 @@ impl Inner {
     /// Whether a request could be answered now.
     fn available(&self) -> Result<(), Failure> {
         if self.draining.is_cancelled() {
-            return Err(Failure::new(FailureKind::ShuttingDown, "the server is being stopped"));
+            return Err(Failure::new(FailureKind::ShuttingDown, ""));
         }
         let starting = |message: &str| Err(Failure::new(FailureKind::Starting { retry_after: RETRY_AFTER }, message));
         if !self.registry.loaded() {
-            return starting("the adapters are being loaded");
+            return starting("");
         }
         match &*self.instance.state().borrow() {
             InstanceState::Ready { .. } => Ok(()),
-            InstanceState::Starting => starting("the browser is starting"),
+            InstanceState::Starting => starting(""),
             InstanceState::Restarting { reason, .. } => starting(&format!("the browser is being restarted: {reason}")),
             InstanceState::Failed(reason) => Err(Failure::new(FailureKind::BrowserFailed, reason.clone())),
-            InstanceState::Stopped => Err(Failure::new(FailureKind::ShuttingDown, "the browser is stopped")),
+            InstanceState::Stopped => Err(Failure::new(FailureKind::ShuttingDown, "")),
         }
     }
 

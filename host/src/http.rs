@@ -9,6 +9,7 @@ mod context;
 mod error;
 mod fetch;
 mod health;
+mod language;
 mod media;
 mod openai;
 mod router;
@@ -22,6 +23,7 @@ use crate::dispatch::Dispatcher;
 
 pub use auth::{Authenticator, Caller};
 pub use error::ApiError;
+pub use language::{Language, Text};
 pub use server::Server;
 
 /// What every handler may use.

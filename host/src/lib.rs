@@ -8,6 +8,7 @@ pub mod config;
 pub mod dispatch;
 pub mod http;
 pub mod lab;
+mod net;
 pub mod plugin;
 pub mod store;
 pub mod telemetry;

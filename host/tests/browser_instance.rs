@@ -45,7 +45,7 @@ async fn a_killed_browser_is_started_again() {
 
 /// A lasting profile on a folder of the test's.
 fn lasting(folder: &Path, site: Option<&Site>) -> InstanceOptions {
-    options("test", Profile::Dir(folder.to_owned()), site.map(|site| site.addr))
+    options("test", Profile::Dir(folder.to_owned()), site.map(Site::guard))
 }
 
 #[cfg(test)]

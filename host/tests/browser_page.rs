@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use browser_support::*;
+use webai2api::browser::guard::{Guard, GuardOptions, Mapping, Unmapped};
 use webai2api::browser::{CloseReason, DialogInfo, EventBody, Page, PageError};
 
 /// How long the page is given where it is to be too short.
@@ -95,25 +96,28 @@ async fn a_page_that_closes_itself_is_told() {
 #[tokio::test]
 async fn failed_navigations_say_so_and_the_page_stays_of_use() {
     let site = Site::start(pages).await;
-    let mut options = options("test", webai2api::browser::Profile::Throwaway, None);
     // One host is not there; its server never answers.
-    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().into_std().unwrap();
     let refusing = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let rules = format!(
-        "MAP silent.demo.localhost {}, MAP refusing.demo.localhost {refusing}, MAP * {}",
-        silent.local_addr().unwrap(),
-        site.addr
-    );
-    options.launch.extra_args.push(format!("--host-resolver-rules={rules}"));
+    let map = |host: &str, to| Mapping { host: host.into(), port: 80, to };
+    let mappings = vec![
+        map("silent.demo.localhost", silent.local_addr().unwrap()),
+        map("refusing.demo.localhost", refusing),
+        map("*.demo.localhost", site.addr),
+    ];
+    let guard = Guard::start(GuardOptions { mappings, unmapped: Unmapped::Refuse, ..GuardOptions::default() });
+    let guard = guard.await.unwrap();
+    let options = options("test", webai2api::browser::Profile::Throwaway, Some(guard.addr()));
     let instance = webai2api::browser::Instance::spawn(options);
     ready(&instance).await;
     let mut spec = spec();
     for host in ["silent", "refusing"] {
-        spec.page.push(webai2api::browser::Origin::for_tests(&format!("http://{host}.demo.localhost")));
+        spec.page.push(webai2api::browser::Origin::parse_lab(&format!("http://{host}.demo.localhost")).unwrap());
     }
     let page = instance.open_page(spec).await.unwrap();
-    let refused = page.goto("http://refusing.demo.localhost/", Some(PATIENCE)).await;
-    assert!(is_code(&refused, "navigation-failed"), "{refused:?}");
+    // Of a plain http server that is not there the guard itself tells, as any proxy does.
+    page.goto("http://refusing.demo.localhost/", Some(PATIENCE)).await.unwrap();
+    assert!(page.text("css=body", Some(PATIENCE)).await.unwrap().contains("egress guard"));
     let silence = page.goto("http://silent.demo.localhost/", Some(SHORT)).await;
     assert!(matches!(silence, Err(PageError::Timeout(_))), "{silence:?}");
     page.back_to_entry(Some(PATIENCE)).await.unwrap();

@@ -20,12 +20,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::AbortOnDropHandle;
 
-mod address;
 mod forward;
 mod route;
 mod upstream;
 
-pub use upstream::{Upstream, UpstreamError};
+pub use upstream::{Upstream, UpstreamError, UpstreamKind};
 
 use route::Router;
 

@@ -46,7 +46,9 @@ pub enum FailureKind {
     },
     ContentBlocked,
     /// No adapter offers this model.
-    ModelNotFound,
+    ModelNotFound {
+        model: String,
+    },
     /// Known, but not to be had now.
     ModelUnavailable,
     InvalidRequest,
@@ -81,10 +83,11 @@ pub enum FailureKind {
 
 /// A failure on its way to the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
+#[error("{kind:?}: {message}")]
 pub struct Failure {
     pub kind: FailureKind,
-    /// For people; holds no secret and no text of the prompt.
+    /// What its kind does not say: the words of the site or the adapter, a reason of the system's. Often empty; holds no
+    /// secret and no text of the prompt.
     pub message: String,
     /// The adapter and version that were at work, once one was.
     pub adapter: Option<String>,

@@ -8,11 +8,14 @@
 //! - An attachment is named in its place as `[Attachment 1: photo.png]`, numbered in the order in which they are uploaded.
 //!   In a single user message that is not needed: the attachments are there beside the text.
 //! - When the last turn is not the user's, a last line asks for the assistant's next message.
+//!
+//! A model that makes pictures, films or sounds takes a description and no conversation: it gets the last user message with
+//! its attachments, and the caller is told when there was more.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::{Attachment, Part, Request, Role, Turn};
+use super::{Attachment, Kind, Part, Request, Role, Turn};
 
 /// The prompt, and what goes up beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,11 +23,24 @@ pub struct Rendered {
     pub text: String,
     /// In the order in which the text numbers them.
     pub attachments: Vec<Arc<Attachment>>,
+    /// Some of the conversation is not in it.
+    pub left_out: bool,
 }
 
-/// Renders a whole conversation.
-pub fn render(request: &Request) -> Rendered {
-    render_turns(&request.turns)
+/// Renders a conversation for a model of this kind.
+pub fn render(request: &Request, kind: Kind) -> Rendered {
+    let turns = &request.turns;
+    let last = match kind {
+        Kind::Text => None,
+        Kind::Image | Kind::Video | Kind::Audio => turns.iter().rposition(|turn| turn.role == Role::User),
+    };
+    match last.and_then(|last| turns.get(last)) {
+        Some(turn) => {
+            let alone = Turn { name: None, ..turn.clone() };
+            Rendered { left_out: turns.len() > 1, ..render_turns(std::slice::from_ref(&alone)) }
+        }
+        None => render_turns(turns),
+    }
 }
 
 /// Renders some turns, such as only those that are new to a chat that goes on.
@@ -32,7 +48,7 @@ pub fn render_turns(turns: &[Turn]) -> Rendered {
     let mut attachments = Vec::new();
     if let [Turn { role: Role::User, name: None, parts }] = turns {
         let text = render_parts(parts, &mut attachments, false);
-        return Rendered { text, attachments };
+        return Rendered { text, attachments, left_out: false };
     }
     let mut text = String::new();
     for turn in turns {
@@ -49,7 +65,7 @@ pub fn render_turns(turns: &[Turn]) -> Rendered {
     if turns.last().is_some_and(|turn| turn.role != Role::User) {
         text.push_str("\n\n(Go on with the assistant's next message.)");
     }
-    Rendered { text, attachments }
+    Rendered { text, attachments, left_out: false }
 }
 
 /// A tool call that the assistant made earlier, as text in its turn.
@@ -153,6 +169,43 @@ mod tests {
     fn a_conversation_that_ends_with_the_assistant_asks_it_to_go_on() {
         let rendered = render_turns(&[turn(Role::User, "count"), turn(Role::Assistant, "1, 2,")]);
         assert!(rendered.text.ends_with("1, 2,\n\n(Go on with the assistant's next message.)"));
+    }
+
+    fn request(turns: Vec<Turn>) -> Request {
+        Request {
+            id: "r".into(),
+            model: "m".into(),
+            turns,
+            stop: Vec::new(),
+            max_tokens: None,
+            options: std::collections::BTreeMap::new(),
+            temporary: true,
+        }
+    }
+
+    #[test]
+    fn a_picture_is_made_after_the_last_user_message_alone() {
+        let mut last = turn(Role::User, "make it blue");
+        last.name = Some("Ann".into());
+        last.parts.push(picture("b.png"));
+        let more = request(vec![
+            turn(Role::System, "be brief"),
+            Turn { parts: vec![picture("a.png")], ..turn(Role::User, "") },
+            turn(Role::Assistant, "here"),
+            last.clone(),
+            turn(Role::Assistant, "well"),
+        ]);
+        for kind in [Kind::Image, Kind::Video, Kind::Audio] {
+            let rendered = render(&more, kind);
+            assert_eq!((rendered.text.as_str(), rendered.attachments.len()), ("make it blue", 1));
+            assert_eq!((rendered.attachments[0].name.as_str(), rendered.left_out), ("b.png", true));
+        }
+        let whole = render(&more, Kind::Text);
+        assert!(whole.text.contains("be brief") && whole.attachments.len() == 2 && !whole.left_out);
+        assert!(!render(&request(vec![last]), Kind::Image).left_out);
+        // With nobody's message to go by, everything is the description.
+        let system = render(&request(vec![turn(Role::System, "a cat")]), Kind::Image);
+        assert!(system.text.contains("a cat") && !system.left_out);
     }
 
     proptest! {

@@ -1,5 +1,6 @@
 //! `adapters` and `demo`: where adapters come from, and how many pages each gets.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::key::Key;
@@ -28,9 +29,9 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("demo.enabled", Shape::Bool, "true", "whether the built-in demo site and its models are there"),
     Key::new(
         "demo.listen",
-        Shape::Text,
+        Shape::Loopback,
         "127.0.0.1:0",
-        "where the demo site itself listens, for its statistics; port 0 takes a free one, which the log names",
+        "where the demo site listens, for those who read its /stats; port 0 takes a free one",
     ),
 ];
 
@@ -41,8 +42,8 @@ pub struct Adapters {
     pub pages: usize,
     /// `demo.enabled`
     pub demo: bool,
-    /// `demo.listen`: a loopback address and port.
-    pub demo_listen: String,
+    /// `demo.listen`
+    pub demo_listen: SocketAddr,
 }
 
 impl Adapters {
@@ -52,7 +53,7 @@ impl Adapters {
             allow_unapproved: values.bool("adapters.allowUnapproved"),
             pages: values.usize("adapters.pages").max(1),
             demo: values.bool("demo.enabled"),
-            demo_listen: values.text("demo.listen"),
+            demo_listen: values.loopback("demo.listen"),
         }
     }
 }

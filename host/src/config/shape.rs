@@ -1,5 +1,6 @@
 //! What a key's value may look like.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::key::Key;
@@ -18,6 +19,8 @@ pub(super) enum Shape {
     /// Bytes, or a number with `KB`, `MB` or `GB` (powers of 1024).
     Bytes,
     Choice(&'static [&'static str]),
+    /// Where something listens that only this machine may reach.
+    Loopback,
     Text,
     /// Sections of the same kind.
     List(&'static [Key]),
@@ -33,6 +36,7 @@ impl Shape {
             Self::Duration => "a length of time, such as 30s, 500ms, 10m or a number of seconds".into(),
             Self::Bytes => "a size, such as 32MB or a number of bytes".into(),
             Self::Choice(all) => format!("one of {}", all.join(", ")),
+            Self::Loopback => "a loopback address and a port, such as 127.0.0.1:8090".into(),
             Self::Text => "a text".into(),
             Self::List(_) => "a list of sections".into(),
             Self::Free => "anything".into(),
@@ -65,6 +69,9 @@ impl Shape {
             }
             // `off` is a word in YAML 1.2 and `false` in YAML 1.1; people write both.
             (Self::Choice(all), Node::Bool(false)) if all.contains(&"off") => Some(Node::Text("off".into())),
+            (Self::Loopback, Node::Text(text)) => {
+                text.parse::<SocketAddr>().ok().filter(|addr| addr.ip().is_loopback()).map(|_| node.clone())
+            }
             (Self::Text, Node::Text(_)) => Some(node.clone()),
             (Self::Text, Node::Integer(value)) => Some(Node::Text(value.to_string())),
             (Self::Text, Node::Null) => Some(Node::Text(String::new())),
@@ -143,6 +150,13 @@ mod tests {
         );
         assert_eq!(bytes(&Node::Text("32MB".into())), Some(32 * 1024 * 1024));
         assert_eq!(bytes(&Node::Integer(5)), Some(5));
+    }
+
+    #[test]
+    fn a_loopback_address_is_nothing_else() {
+        let check = |text: &str| Shape::Loopback.check(&Node::Text(text.into())).is_ok();
+        assert!(check("127.0.0.1:0") && check("[::1]:80"));
+        assert!(!check("0.0.0.0:80") && !check("127.0.0.1") && !check("localhost:80"));
     }
 
     #[test]

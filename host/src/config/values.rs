@@ -1,6 +1,7 @@
 //! Checked values by key, with the defaults below them.
 
 use std::collections::{HashMap, HashSet};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -52,6 +53,11 @@ impl Values {
 
     pub(super) fn duration(&self, path: &str) -> Duration {
         Duration::from_millis(self.u64(path))
+    }
+
+    /// A free port where nothing else is said.
+    pub(super) fn loopback(&self, path: &str) -> SocketAddr {
+        self.text(path).parse().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
     }
 
     pub(super) fn text(&self, path: &str) -> String {

@@ -77,7 +77,7 @@ impl Running {
         let lease = pool.lease(&self.inner.instance, &self.adapter.manifest, until);
         tokio::select! {
             biased;
-            () = self.cancel.cancelled() => Err(Failure::new(FailureKind::ClientGone, "the client has gone")),
+            () = self.cancel.cancelled() => Err(Failure::new(FailureKind::ClientGone, "")),
             lease = lease => lease.map_err(no_page),
         }
     }
@@ -143,7 +143,8 @@ impl Running {
             submit_ms = ms(trace.timing.submitted),
             first_ms = ms(trace.timing.first_piece),
             total_ms = self.started.elapsed().as_millis(),
-            guest_cpu_ms = trace.timing.cpu.as_millis(),
+            instantiate_us = trace.timing.instantiated.as_micros(),
+            guest_cpu_us = trace.timing.cpu.as_micros(),
             outcome,
             "job"
         );
@@ -179,10 +180,11 @@ fn no_page(why: NoPage) -> Failure {
 
 fn render(adapter: &Adapter, model: usize, request: Request) -> AdapterRequest {
     let model = adapter.manifest.models.get(model);
-    let rendered = chat::prompt::render(&request);
+    let kind = model.map(|m| m.kind).unwrap_or_default();
+    let rendered = chat::prompt::render(&request, kind);
     AdapterRequest {
         id: request.id,
-        kind: model.map_or(chat::Kind::Text, |m| m.kind),
+        kind,
         model: model.map(|m| m.id.clone()).unwrap_or_default(),
         prompt: rendered.text,
         attachments: rendered.attachments,

@@ -13,6 +13,7 @@ use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
 use tokio::time::Instant;
 
 use super::context::Peer;
+use super::error::words;
 use super::{ApiError, Edge};
 use crate::config::ApiKeyEntry;
 
@@ -60,11 +61,7 @@ impl Authenticator {
     async fn authenticate(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<Caller, ApiError> {
         let mut given = given_keys(headers).peekable();
         if given.peek().is_none() {
-            return Err(ApiError::new(
-                StatusCode::UNAUTHORIZED,
-                "missing_api_key",
-                "No API key was given. Send it as `Authorization: Bearer <key>` or as `x-api-key: <key>`.",
-            ));
+            return Err(ApiError::new(StatusCode::UNAUTHORIZED, "missing_api_key", words::missing_api_key()));
         }
         if let Some(caller) = given.find_map(|key| self.check(key)) {
             return Ok(caller);
@@ -72,7 +69,7 @@ impl Authenticator {
         if let Some(peer) = peer {
             tokio::time::sleep_until(self.failures.next_slot(peer)).await;
         }
-        Err(ApiError::new(StatusCode::UNAUTHORIZED, "invalid_api_key", "This API key is not valid here."))
+        Err(ApiError::new(StatusCode::UNAUTHORIZED, "invalid_api_key", words::invalid_api_key()))
     }
 }
 

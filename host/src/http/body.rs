@@ -9,6 +9,8 @@ use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 
 use super::ApiError;
+use super::error::words;
+use super::language::Text;
 use crate::config::Limits;
 
 /// Reads a JSON body whole.
@@ -19,10 +21,7 @@ pub(super) async fn read_json(headers: &HeaderMap, body: Body, limits: &Limits) 
     check_type(headers)?;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let max = limits.body;
-    let too_large = || {
-        let message = format!("The request body is larger than {max} bytes.");
-        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
-    };
+    let too_large = || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", words::body_too_large(max));
     if announced.is_some_and(|length| length > max as u64) {
         // Who asked first (`Expect: 100-continue`) sends nothing.
         if !headers.contains_key(header::EXPECT) {
@@ -37,26 +36,24 @@ pub(super) async fn read_json(headers: &HeaderMap, body: Body, limits: &Limits) 
             Err(too_large())
         }
         Ok(Err(Unread::Broken)) => {
-            Err(ApiError::new(StatusCode::BAD_REQUEST, "incomplete_body", "The request body ended early."))
+            Err(ApiError::new(StatusCode::BAD_REQUEST, "incomplete_body", words::body_incomplete()))
         }
-        Err(_) => {
-            Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The request body came too slowly."))
-        }
+        Err(_) => Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", words::body_too_slow())),
     }
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
     let refuse =
-        |message: &str| Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
+        |message: Text| Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
     if headers.get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity") {
-        return refuse("Send the request body without Content-Encoding.");
+        return refuse(words::body_encoded());
     }
     let Some(kind) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let essence = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
         Ok(())
     } else {
-        refuse("Send the request body as JSON, with `Content-Type: application/json`.")
+        refuse(words::body_not_json_type())
     }
 }
 

@@ -1,20 +1,23 @@
 //! The one place that decides which status, code and headers a failure has.
 
+pub(super) mod words;
+
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 
+use super::language::Text;
 use crate::chat::{Failure, FailureKind};
 
 /// An error as a client gets it, in whatever envelope its dialect has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
+#[error("{}", message.en)]
 pub struct ApiError {
     pub status: StatusCode,
     /// A stable word for programs.
     pub code: String,
     /// For people.
-    pub message: String,
+    pub message: Text,
     /// The field that is wrong, such as `messages[0].content`.
     pub param: Option<String>,
     pub retry_after: Option<Duration>,
@@ -23,19 +26,12 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code: code.to_owned(),
-            message: message.into(),
-            param: None,
-            retry_after: None,
-            submitted: false,
-        }
+    pub fn new(status: StatusCode, code: &str, message: Text) -> Self {
+        Self { status, code: code.to_owned(), message, param: None, retry_after: None, submitted: false }
     }
 
     /// A 400 about one field.
-    pub fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn invalid(param: impl Into<String>, message: Text) -> Self {
         Self { param: Some(param.into()), ..Self::new(StatusCode::BAD_REQUEST, "invalid_request", message) }
     }
 
@@ -70,7 +66,8 @@ impl ApiError {
         matches!(status.as_u16(), 408 | 409 | 425 | 429 | 500..=599)
     }
 
-    fn sealed(mut self, submitted: bool) -> Self {
+    /// What may have reached the site must not be sent again.
+    pub(super) fn sealed(mut self, submitted: bool) -> Self {
         self.submitted = submitted;
         if submitted {
             self.retry_after = None;
@@ -88,19 +85,18 @@ const LATER: Duration = Duration::from_secs(30);
 impl From<&Failure> for ApiError {
     fn from(failure: &Failure) -> Self {
         let (status, code, retry_after) = row(&failure.kind);
-        let mut message = match &failure.kind {
-            FailureKind::SiteChanged { step, selector } => {
-                format!("{} (step: {step}; looked for: {selector})", failure.message)
-            }
-            FailureKind::Timeout(stage) => format!("{} (stage: {stage})", failure.message),
-            _ => failure.message.clone(),
-        };
+        let mut message = words::failure(&failure.kind);
+        if !failure.message.is_empty() {
+            message = words::with_detail(message, &failure.message);
+        }
         if let Some(adapter) = &failure.adapter {
-            message = format!("{adapter}: {message}");
+            message = words::by_adapter(adapter, message);
         }
         let error = Self { retry_after, ..Self::new(status, code, message) };
         let error = match failure.kind {
-            FailureKind::ModelNotFound | FailureKind::ModelUnavailable => Self { param: Some("model".into()), ..error },
+            FailureKind::ModelNotFound { .. } | FailureKind::ModelUnavailable => {
+                Self { param: Some("model".into()), ..error }
+            }
             _ => error,
         };
         error.sealed(failure.submitted)
@@ -120,7 +116,7 @@ fn row(kind: &FailureKind) -> (StatusCode, &str, Option<Duration>) {
             (StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", Some(retry_after.unwrap_or(LATER)))
         }
         K::ContentBlocked => (StatusCode::BAD_REQUEST, "content_policy_violation", None),
-        K::ModelNotFound => (StatusCode::NOT_FOUND, "model_not_found", None),
+        K::ModelNotFound { .. } => (StatusCode::NOT_FOUND, "model_not_found", None),
         K::ModelUnavailable => (StatusCode::NOT_FOUND, "model_unavailable", None),
         K::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid_request", None),
         K::SiteChanged { .. } => (StatusCode::BAD_GATEWAY, "site_changed", None),
@@ -161,7 +157,7 @@ mod tests {
             (K::RateLimited { retry_after: None }, 429, "rate_limited", Some(30)),
             (K::QuotaExhausted { retry_after: Some(s(60_000)) }, 429, "insufficient_quota", Some(60)),
             (K::ContentBlocked, 400, "content_policy_violation", None),
-            (K::ModelNotFound, 404, "model_not_found", None),
+            (K::ModelNotFound { model: "m".into() }, 404, "model_not_found", None),
             (K::ModelUnavailable, 404, "model_unavailable", None),
             (K::InvalidRequest, 400, "invalid_request", None),
             (K::SiteChanged { step: "send".into(), selector: "#b".into() }, 502, "site_changed", None),
@@ -206,11 +202,31 @@ mod tests {
     }
 
     #[test]
-    fn the_message_names_adapter_step_selector_and_stage() {
+    fn every_failure_has_a_message_in_both_languages() {
+        for (kind, ..) in all() {
+            let of = |message: &str| ApiError::from(&Failure::new(kind.clone(), message)).message;
+            let Text { en, zh } = of("");
+            assert!(!en.is_empty() && !zh.is_empty() && en != zh, "{kind:?}");
+            // What a site says is handed on as it is.
+            let said = of("Besetzt, später!");
+            assert_eq!((said.en, said.zh), (format!("{en}: Besetzt, später!"), format!("{zh}：Besetzt, später!")));
+        }
+    }
+
+    #[test]
+    fn the_message_names_adapter_step_selector_and_stage_once() {
         let kind = FailureKind::SiteChanged { step: "send".into(), selector: "css=#b".into() };
-        let failure = Failure { adapter: Some("demo 0.1.0".into()), ..Failure::new(kind, "not found") };
-        assert_eq!(ApiError::from(&failure).message, "demo 0.1.0: not found (step: send; looked for: css=#b)");
-        let late = Failure::new(FailureKind::Timeout(Stage::Queue), "no page became free");
-        assert_eq!(ApiError::from(&late).message, "no page became free (stage: queue)");
+        let failure = Failure { adapter: Some("demo 0.1.0".into()), ..Failure::new(kind, "") };
+        let Text { en, zh } = ApiError::from(&failure).message;
+        assert_eq!(en, "demo 0.1.0: The site is not as its adapter knows it: at step `send`, css=#b was not found");
+        assert_eq!(zh, "demo 0.1.0：网站与适配器所了解的不一致：在步骤 `send` 没有找到 css=#b");
+        let late = ApiError::from(&Failure::new(FailureKind::Timeout(Stage::FirstByte), "")).message;
+        assert_eq!(late.en, "The site did not answer in time (stage: first-byte)");
+    }
+
+    #[test]
+    fn a_model_name_of_any_length_is_cut() {
+        let kind = FailureKind::ModelNotFound { model: "x".repeat(100_000) };
+        assert!(ApiError::from(&Failure::new(kind, "")).message.en.len() < 300);
     }
 }

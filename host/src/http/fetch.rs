@@ -4,8 +4,6 @@
 //! a resolver that drops every address that is not public, and the connection goes to what it returned, so that a name
 //! that changes its mind between check and use gains nothing. Each redirect is checked again.
 
-mod address;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,27 +13,46 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use url::{Host, Url};
 
-use address::is_public;
+use super::error::words;
+use super::language::Text;
+use crate::net::is_public;
 
-/// Why a picture could not be fetched; a sentence for the client.
+/// Why a picture could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    #[error("the address must begin with https://")]
+    #[error("{}", self.text().en)]
     NotHttps,
-    #[error("the address must not hold a user name or a password")]
+    #[error("{}", self.text().en)]
     Credentials,
-    #[error("the host is not a public address")]
+    #[error("{}", self.text().en)]
     NotPublic,
-    #[error("it is larger than {0} bytes")]
+    /// The limit in bytes.
+    #[error("{}", self.text().en)]
     TooLarge(usize),
-    #[error("it took longer than {} s", .0.as_secs())]
+    #[error("{}", self.text().en)]
     TooSlow(Duration),
-    #[error("the server answered {0}")]
+    #[error("{}", self.text().en)]
     Status(u16),
-    #[error("too many redirects")]
+    #[error("{}", self.text().en)]
     Redirects,
-    #[error("it could not be fetched")]
+    #[error("{}", self.text().en)]
     Failed(#[from] reqwest::Error),
+}
+
+impl FetchError {
+    /// A part of a sentence for the client.
+    pub(super) fn text(&self) -> Text {
+        match self {
+            Self::NotHttps => words::not_https(),
+            Self::Credentials => words::has_credentials(),
+            Self::NotPublic => words::not_public(),
+            Self::TooLarge(most) => words::fetch_too_large(most),
+            Self::TooSlow(most) => words::fetch_too_slow(most.as_secs()),
+            Self::Status(status) => words::fetch_status(status),
+            Self::Redirects => words::fetch_redirects(),
+            Self::Failed(_) => words::fetch_failed(),
+        }
+    }
 }
 
 const REDIRECTS_MAX: usize = 3;

@@ -8,10 +8,13 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use image::{ImageFormat, ImageReader};
 
-/// Why a picture or file is refused; a sentence for the client.
+use super::error::words;
+use super::language::Text;
+
+/// Why a picture or file is refused; a part of a sentence for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct MediaError(pub(super) String);
+#[error("{}", .0.en)]
+pub(super) struct MediaError(pub(super) Text);
 
 /// What is allowed.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +39,7 @@ const SIDE_MAX: u32 = 32_768;
 /// When it is no picture of a known type, or too large.
 pub(super) fn check_picture(bytes: &[u8], limits: MediaLimits) -> Result<Picture, MediaError> {
     check_size(bytes.len(), limits)?;
-    let no_picture = || MediaError("this is not a PNG, JPEG, GIF or WebP picture".into());
+    let no_picture = || MediaError(words::not_a_picture());
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|_| no_picture())?;
     let (mime_type, extension) = match reader.format() {
         Some(ImageFormat::Png) => ("image/png", "png"),
@@ -45,24 +48,20 @@ pub(super) fn check_picture(bytes: &[u8], limits: MediaLimits) -> Result<Picture
         Some(ImageFormat::WebP) => ("image/webp", "webp"),
         _ => return Err(no_picture()),
     };
-    let (width, height) =
-        reader.into_dimensions().map_err(|_| MediaError(format!("this {extension} picture is damaged")))?;
+    let (width, height) = reader.into_dimensions().map_err(|_| MediaError(words::damaged_picture(extension)))?;
     let pixels = u64::from(width) * u64::from(height);
     if width.max(height) > SIDE_MAX || pixels > limits.pixels {
-        return Err(MediaError(format!(
-            "a picture of {width} x {height} pixels is too large; the limit is {} pixels",
-            limits.pixels
-        )));
+        return Err(MediaError(words::too_many_pixels(width, height, limits.pixels)));
     }
     Ok(Picture { mime_type, extension })
 }
 
 pub(super) fn check_size(bytes: usize, limits: MediaLimits) -> Result<(), MediaError> {
     if bytes == 0 {
-        return Err(MediaError("this is empty".into()));
+        return Err(MediaError(words::empty_file()));
     }
     if bytes > limits.bytes {
-        return Err(MediaError(format!("this has {bytes} bytes; the limit is {}", limits.bytes)));
+        return Err(MediaError(words::too_many_bytes(bytes, limits.bytes)));
     }
     Ok(())
 }
@@ -72,13 +71,13 @@ pub(super) fn check_size(bytes: usize, limits: MediaLimits) -> Result<(), MediaE
 /// # Errors
 /// When it is none, or its base64 is wrong.
 pub(super) fn parse_data_uri(uri: &str) -> Result<(String, Bytes), MediaError> {
-    let bad = |what: &str| MediaError(format!("expected `data:<type>;base64,<data>`: {what}"));
+    let bad = |what: Text| MediaError(words::bad_data_uri(what));
     let rest = uri.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("data:")).and_then(|_| uri.get(5..));
-    let (head, data) = rest.and_then(|rest| rest.split_once(',')).ok_or_else(|| bad("there is no comma"))?;
+    let (head, data) = rest.and_then(|rest| rest.split_once(',')).ok_or_else(|| bad(words::no_comma()))?;
     let mut fields = head.split(';').map(str::trim);
     let mime_type = fields.next().unwrap_or_default().to_ascii_lowercase();
     if !fields.any(|field| field.eq_ignore_ascii_case("base64")) {
-        return Err(bad("it is not base64"));
+        return Err(bad(words::no_base64_mark()));
     }
     Ok((mime_type, decode_base64(data)?))
 }
@@ -96,7 +95,7 @@ pub(super) fn decode_base64(data: &str) -> Result<Bytes, MediaError> {
         other => Some(other),
     };
     let data: Vec<u8> = data.bytes().filter_map(clean).collect();
-    ENGINE.decode(data).map(Bytes::from).map_err(|error| MediaError(format!("this is not valid base64: {error}")))
+    ENGINE.decode(data).map(Bytes::from).map_err(|error| MediaError(words::bad_base64(error)))
 }
 
 #[cfg(test)]

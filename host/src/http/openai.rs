@@ -11,20 +11,22 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::ApiError;
-use super::context::ErrorCode;
+use super::Language;
+use super::context::Refusal;
 
 /// OpenAI's envelope of an error.
-fn envelope(error: &ApiError) -> Value {
+fn envelope(error: &ApiError, language: Language) -> Value {
+    let message = error.message.written_in(language);
     json!({
-        "error": { "message": error.message, "type": error.kind(), "param": error.param, "code": error.code }
+        "error": { "message": message, "type": error.kind(), "param": error.param, "code": error.code }
     })
 }
 
 /// Where no dialect is known, an error has OpenAI's envelope.
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = (self.status, self.headers(), Json(envelope(&self))).into_response();
-        response.extensions_mut().insert(ErrorCode(self.code));
+        let mut response = (self.status, self.headers(), Json(envelope(&self, Language::English))).into_response();
+        response.extensions_mut().insert(Refusal { error: self, envelope });
         response
     }
 }

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
+use super::error::words;
 use super::{ApiError, Edge, context, health, openai, status};
 
 /// The whole surface.
@@ -48,6 +49,7 @@ fn cors() -> CorsLayer {
         "x-webai-overhead-ms",
         "x-webai-queue-ms",
         "x-webai-ignored",
+        "x-webai-warning",
         "x-usage-estimated",
         "x-should-retry",
         "retry-after",
@@ -78,18 +80,17 @@ pub(super) fn tidy<B>(request: &mut Request<B>) {
 
 async fn not_found(request: Request<axum::body::Body>) -> Response {
     let path: String = request.uri().path().chars().take(100).collect();
-    let message = format!("There is nothing at {} {path}.", request.method());
+    let message = words::nothing_here(request.method(), path);
     ApiError::new(StatusCode::NOT_FOUND, "not_found", message).into_response()
 }
 
 async fn method_not_allowed(method: Method) -> Response {
-    let message = format!("{method} is not allowed here.");
+    let message = words::method_not_allowed(method);
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message).into_response()
 }
 
 async fn no_embeddings() -> Response {
-    let message = "Chat websites give no embeddings, and this server does not make any up.";
-    ApiError::new(StatusCode::NOT_FOUND, "not_supported", message).into_response()
+    ApiError::new(StatusCode::NOT_FOUND, "not_supported", words::no_embeddings()).into_response()
 }
 
 #[cfg(test)]

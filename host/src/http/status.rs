@@ -7,7 +7,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::{ApiError, Edge, health};
+use super::error::words;
+use super::{ApiError, Edge, Language, health};
 
 /// The page's words in one language.
 struct Words {
@@ -77,12 +78,14 @@ struct Page<'a> {
 pub(super) async fn page(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> Response {
     let health = edge.dispatcher.health();
     let (state, reason) = health::describe(&health);
-    let words =
-        words_for(headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default());
+    let page_words = match Language::of(&headers) {
+        Language::English => &ENGLISH,
+        Language::Chinese => &CHINESE,
+    };
     let page = Page {
-        words,
+        words: page_words,
         state,
-        state_text: state_in(words.lang, state),
+        state_text: state_in(page_words.lang, state),
         reason,
         version: env!("CARGO_PKG_VERSION"),
         models: edge.dispatcher.models().len(),
@@ -91,8 +94,7 @@ pub(super) async fn page(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> R
     };
     match page.render() {
         Ok(html) => (page_headers(), html).into_response(),
-        Err(_) => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "The page could not be made.")
-            .into_response(),
+        Err(_) => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", words::no_page()).into_response(),
     }
 }
 
@@ -121,43 +123,5 @@ fn state_in(lang: &str, state: &'static str) -> &'static str {
         ("zh", "failed") => "无法工作",
         ("zh", "draining") => "正在关闭",
         _ => state,
-    }
-}
-
-/// Chinese if the visitor prefers it to English.
-fn words_for(accept_language: &str) -> &'static Words {
-    let mut best = (0.0, &ENGLISH);
-    for entry in accept_language.split(',') {
-        let mut fields = entry.split(';').map(str::trim);
-        let tag = fields.next().unwrap_or_default().to_ascii_lowercase();
-        let weight = fields.find_map(|field| field.strip_prefix("q=")?.parse::<f32>().ok()).unwrap_or(1.0);
-        let words = match tag.split('-').next() {
-            Some("zh") => &CHINESE,
-            Some("en") => &ENGLISH,
-            _ => continue,
-        };
-        if weight > best.0 {
-            best = (weight, words);
-        }
-    }
-    best.1
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_visitors_language() {
-        for (header, lang) in [
-            ("", "en"),
-            ("zh-CN,zh;q=0.9,en;q=0.8", "zh"),
-            ("en-US,en;q=0.9,zh;q=0.8", "en"),
-            ("de, zh;q=0.5", "zh"),
-            ("zh;q=0", "en"),
-            ("*;q=;,;;", "en"),
-        ] {
-            assert_eq!(words_for(header).lang, lang, "{header}");
-        }
     }
 }

@@ -93,7 +93,7 @@ impl Adapter {
             Ended::Returned(Ok(Ok(outcome))) => self.outcome(&progress, outcome),
             Ended::Returned(Ok(Err(failure))) => Err(self.guest_failure(&progress, failure)),
             Ended::Returned(Err(trap)) => Err(self.trap(&store, &meter, &trap)),
-            Ended::Cancelled => Err(Failure::new(FailureKind::ClientGone, "the client has gone")),
+            Ended::Cancelled => Err(Failure::new(FailureKind::ClientGone, "")),
             Ended::Expired(stage) => Err(expired(stage)),
         };
         let since = |at: Option<Instant>| at.map(|at| at.duration_since(started));
@@ -133,7 +133,7 @@ impl Adapter {
             }),
             Ended::Returned(Ok(Err(failure))) => Err(self.guest_failure(&progress, failure)),
             Ended::Returned(Err(trap)) => Err(self.trap(&store, &meter, &trap)),
-            Ended::Cancelled => Err(Failure::new(FailureKind::ClientGone, "cancelled")),
+            Ended::Cancelled => Err(Failure::new(FailureKind::ClientGone, "")),
             Ended::Expired(stage) => Err(expired(stage)),
         }
     }
@@ -148,7 +148,7 @@ impl Adapter {
 
     fn outcome(&self, progress: &Progress, outcome: provider::Outcome) -> Result<Outcome, Failure> {
         if progress.client_too_slow() {
-            return Err(Failure::new(FailureKind::ClientTooSlow, "the client did not read the answer"));
+            return Err(Failure::new(FailureKind::ClientTooSlow, ""));
         }
         let finish = match outcome.finish {
             provider::Finish::Stop => Finish::Stop,
@@ -161,7 +161,7 @@ impl Adapter {
 
     fn guest_failure(&self, progress: &Progress, failure: wit::Failure) -> Failure {
         if progress.client_too_slow() {
-            return Failure::new(FailureKind::ClientTooSlow, "the client did not read the answer");
+            return Failure::new(FailureKind::ClientTooSlow, "");
         }
         let seconds = |s: Option<u32>| s.map(|s| Duration::from_secs(s.into()));
         let (kind, message) = match failure {
@@ -177,14 +177,10 @@ impl Adapter {
             wit::Failure::ModelUnavailable(m) => (FailureKind::ModelUnavailable, m),
             wit::Failure::InvalidRequest(m) => (FailureKind::InvalidRequest, m),
             wit::Failure::SiteChanged(missing) => {
-                let message = format!(
-                    "{} is not as the adapter knows it: at step {:?}, {} was not found",
-                    self.manifest.name, missing.step, missing.selector
-                );
-                (FailureKind::SiteChanged { step: missing.step, selector: missing.selector }, message)
+                (FailureKind::SiteChanged { step: missing.step, selector: missing.selector }, String::new())
             }
             wit::Failure::Timeout(m) => (FailureKind::Timeout(progress.clock.late_stage()), m),
-            wit::Failure::Cancelled => (FailureKind::ClientGone, "the client has gone".to_owned()),
+            wit::Failure::Cancelled => (FailureKind::ClientGone, String::new()),
             wit::Failure::Upstream(m) => (FailureKind::Upstream, m),
             wit::Failure::Other(fault) if fault.code == "page-closed" => {
                 (FailureKind::BrowserFailed, "the browser tab died".to_owned())
@@ -197,13 +193,11 @@ impl Adapter {
     fn trap(&self, store: &Store<HostState>, meter: &Meter, trap: &wasmtime::Error) -> Failure {
         tracing::error!(target: "adapter", adapter = self.label(), "the adapter ended: {trap:?}");
         let (kind, message) = if meter.exceeded() {
-            let budget = self.manifest.limits.cpu;
-            (FailureKind::AdapterCpuLimit, format!("the adapter used more than {budget:?} of processor time"))
+            (FailureKind::AdapterCpuLimit, format!("{:?}", self.manifest.limits.cpu))
         } else if store.data().limiter.exceeded() {
-            let memory = self.manifest.limits.memory >> 20;
-            (FailureKind::AdapterMemoryLimit, format!("the adapter asked for more than {memory} MiB of memory"))
+            (FailureKind::AdapterMemoryLimit, format!("{} MiB", self.manifest.limits.memory >> 20))
         } else {
-            (FailureKind::AdapterCrashed, "the adapter crashed; its log says where".to_owned())
+            (FailureKind::AdapterCrashed, String::new())
         };
         Failure::new(kind, message)
     }
@@ -226,5 +220,5 @@ async fn watch_over<T>(progress: &Progress, guest: impl Future<Output = wasmtime
 }
 
 fn expired(stage: Stage) -> Failure {
-    Failure::new(FailureKind::Timeout(stage), format!("the site did not answer in time (stage: {stage})"))
+    Failure::new(FailureKind::Timeout(stage), "")
 }

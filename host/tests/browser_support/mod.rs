@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
+use webai2api::browser::guard::{Guard, GuardOptions, Mapping, Unmapped};
 use webai2api::browser::{
     Instance, InstanceOptions, InstanceState, LaunchOptions, Origin, Page, PageError, PageSpec, Profile,
 };
@@ -30,6 +31,8 @@ type Pages = Arc<dyn Fn(&str) -> Response + Send + Sync>;
 /// A server for every host name.
 pub struct Site {
     pub addr: SocketAddr,
+    /// The egress guard that leads there, and nowhere else.
+    guard: Guard,
     hits: Arc<Mutex<Vec<String>>>,
     _server: AbortOnDropHandle<()>,
 }
@@ -43,7 +46,15 @@ impl Site {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { addr, hits, _server: AbortOnDropHandle::new(server) }
+        let mapping = Mapping { host: "*.demo.localhost".into(), port: 80, to: addr };
+        let options = GuardOptions { mappings: vec![mapping], unmapped: Unmapped::Refuse, ..GuardOptions::default() };
+        let guard = Guard::start(options).await.unwrap();
+        Self { addr, guard, hits, _server: AbortOnDropHandle::new(server) }
+    }
+
+    /// The way there, for [`options`].
+    pub fn guard(&self) -> SocketAddr {
+        self.guard.addr()
     }
 
     /// How many requests came for addresses that begin so (`host/path`).
@@ -76,18 +87,16 @@ pub fn missing() -> Response {
     (StatusCode::NOT_FOUND, Html("<title>a page</title>nothing here")).into_response()
 }
 
-/// Options for a Chromium that reaches nothing but `site`.
-pub fn options(name: &str, profile: Profile, site: Option<SocketAddr>) -> InstanceOptions {
-    let mut launch = LaunchOptions::new("127.0.0.1:1".parse().unwrap());
-    let target = site.unwrap_or(launch.guard);
-    launch.extra_args = vec!["--no-proxy-server".into(), format!("--host-resolver-rules=MAP * {target}")];
+/// Options for a Chromium that reaches nothing but what this guard leads to.
+pub fn options(name: &str, profile: Profile, guard: Option<SocketAddr>) -> InstanceOptions {
+    let mut launch = LaunchOptions::new(guard.unwrap_or_else(|| "127.0.0.1:1".parse().unwrap()));
     launch.start_timeout = PATIENCE;
     InstanceOptions { name: name.into(), profile, launch }
 }
 
 /// An instance that is ready.
 pub async fn instance(site: &Site) -> Instance {
-    let instance = Instance::spawn(options("test", Profile::Throwaway, Some(site.addr)));
+    let instance = Instance::spawn(options("test", Profile::Throwaway, Some(site.guard())));
     ready(&instance).await;
     instance
 }
@@ -122,8 +131,8 @@ pub async fn ready(instance: &Instance) -> (String, u32) {
 pub fn spec() -> PageSpec {
     PageSpec {
         entry: Url::parse(&format!("{CHAT}/")).unwrap(),
-        page: vec![Origin::for_tests(CHAT)],
-        pass: vec![Origin::for_tests(ACCOUNTS)],
+        page: vec![Origin::parse_lab(CHAT).unwrap()],
+        pass: vec![Origin::parse_lab(ACCOUNTS).unwrap()],
         listen: Vec::new(),
         stop_button: None,
         throwaway: true,

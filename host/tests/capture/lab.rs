@@ -58,7 +58,7 @@ impl Lab {
     pub(crate) async fn page(&self) -> Page {
         let spec = PageSpec {
             entry: format!("{HOST}/").parse().unwrap(),
-            page: vec![Origin::for_tests(HOST)],
+            page: vec![Origin::parse_lab(HOST).unwrap()],
             pass: Vec::new(),
             listen: [HOST, "ws://chat.demo.localhost", "http://s1.demo.localhost", "http://s2.demo.localhost"]
                 .map(|host| UrlPattern::parse(&format!("{host}/api/**")).unwrap())

@@ -70,5 +70,5 @@ pub(crate) fn is_any_left(pids: &[u32], folder: &str) -> bool {
 pub(crate) fn kill(pid: u32) {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     // It may have ended by itself in the meantime, as helpers do.
-    drop(kill_process(pid, Signal::KILL));
+    let _ = kill_process(pid, Signal::KILL);
 }

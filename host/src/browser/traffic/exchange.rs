@@ -36,8 +36,11 @@ enum Carrier {
         unarmed: u64,
     },
     Live,
-    /// The stream was refused: the body is fetched when it is complete.
-    Refused,
+    /// The stream was refused: the body is fetched when it is complete. `early`: before the answer began, so that it is worth
+    /// asking again.
+    Refused {
+        early: bool,
+    },
     Fetching,
     Fetched,
 }
@@ -119,7 +122,7 @@ impl Exchange {
             self.emit(bytes, out);
         }
         // A document's request is sent by another process than the one that answers; now the latter knows it.
-        if matches!(self.carrier, Carrier::Refused) && self.end.is_none() {
+        if matches!(self.carrier, Carrier::Refused { early: true }) && self.end.is_none() {
             self.carrier = Carrier::Arming { early: Vec::new(), size: 0, unarmed: 0 };
             return Next::Arm;
         }
@@ -148,7 +151,7 @@ impl Exchange {
                 self.emit(bytes, out);
                 self.check_held(out)
             }
-            Carrier::Refused | Carrier::Fetching | Carrier::Fetched => Next::Wait,
+            Carrier::Refused { .. } | Carrier::Fetching | Carrier::Fetched => Next::Wait,
         }
     }
 
@@ -157,8 +160,11 @@ impl Exchange {
         let Carrier::Arming { early, unarmed, .. } = &mut self.carrier else { return Next::Wait };
         let (early, unarmed) = (std::mem::take(early), *unarmed);
         match buffered {
+            // Of a synchronous request, which is over by then, and of what no longer fitted its buffer, Chromium grants a stream
+            // without its first bytes. Nothing was told yet, so that the whole can still be fetched.
             Ok(buffered) if (buffered.len() as u64) < unarmed => {
-                self.fail(format!("the first {unarmed} bytes were no longer to be had"), out)
+                self.carrier = Carrier::Refused { early: false };
+                self.settle(out)
             }
             Ok(buffered) => {
                 self.carrier = Carrier::Live;
@@ -173,7 +179,7 @@ impl Exchange {
             }
             Err(why) => {
                 tracing::trace!(why, url = self.url, "a stream was refused; its body will be fetched");
-                self.carrier = Carrier::Refused;
+                self.carrier = Carrier::Refused { early: matches!(self.head, Head::Awaited) };
                 self.settle(out)
             }
         }
@@ -244,7 +250,7 @@ impl Exchange {
                 return;
             }
         }
-        if matches!(self.carrier, Carrier::Refused | Carrier::Fetching) {
+        if matches!(self.carrier, Carrier::Refused { .. } | Carrier::Fetching) {
             self.fail("its document went away".into(), out);
             return;
         }
@@ -275,11 +281,11 @@ impl Exchange {
         match self.carrier {
             Carrier::Arming { .. } | Carrier::Fetching => return Next::Wait,
             // Nothing is to be had of a request that never had an answer.
-            Carrier::Refused if matches!(self.head, Head::Told) => {
+            Carrier::Refused { .. } if matches!(self.head, Head::Told) => {
                 self.carrier = Carrier::Fetching;
                 return Next::Fetch;
             }
-            Carrier::Refused | Carrier::Live | Carrier::Fetched => {}
+            Carrier::Refused { .. } | Carrier::Live | Carrier::Fetched => {}
         }
         let body = match (end, &self.head) {
             (End::Failed(why), _) => EventBody::Failed(why.clone()),

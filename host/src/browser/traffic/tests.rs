@@ -139,13 +139,23 @@ fn what_overtakes_the_reply_comes_after_what_the_reply_brings() {
 }
 
 #[test]
-fn a_lost_head_is_told_and_not_passed_over() {
-    let mut traffic = traffic();
-    let token = arm(&mut traffic);
-    traffic.on_event(&head(200, ""));
-    traffic.on_event(&event("Network.dataReceived", json!({"requestId": "1", "dataLength": 3})));
-    let told = told(traffic.on_reply(token, Ok(&buffered(b""))));
-    assert!(told.len() == 1 && told[0].starts_with("Failed"), "{told:?}");
+fn a_stream_that_was_granted_without_its_first_bytes_is_fetched() {
+    let body = json!({"body": STANDARD.encode("one two"), "base64Encoded": true});
+    for (reply, expected) in [(Ok(&body), Some("+one two")), (Err(&refused()), None)] {
+        let mut traffic = traffic();
+        let token = arm(&mut traffic);
+        traffic.on_event(&head(200, ""));
+        traffic.on_event(&event("Network.dataReceived", json!({"requestId": "1", "dataLength": 3})));
+        traffic.on_event(&data(b" two"));
+        assert!(traffic.on_reply(token, Ok(&buffered(b""))).is_empty());
+        let (token, question) = asked(&traffic.on_event(&finished()));
+        assert_eq!(question, Question::Body);
+        let told = told(traffic.on_reply(token, reply));
+        match expected {
+            Some(bytes) => assert_eq!(told, [bytes, COMPLETE]),
+            None => assert!(told.len() == 1 && told[0].starts_with("Failed"), "{told:?}"),
+        }
+    }
 }
 
 #[test]

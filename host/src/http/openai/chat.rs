@@ -18,8 +18,9 @@ use crate::chat::{Attachment, Failure, Request, prompt, usage};
 use crate::config::Reasoning;
 use crate::http::body::read_json;
 use crate::http::context::Context;
+use crate::http::error::words;
 use crate::http::media::{MediaLimits, check_picture};
-use crate::http::{ApiError, Caller, Edge};
+use crate::http::{ApiError, Caller, Edge, Text};
 
 /// Decoding a body of this size takes no time worth a thread of its own.
 const SMALL: usize = 128 * 1024;
@@ -58,13 +59,19 @@ async fn answer(
     let (stream, include_usage, ignored) = (draft.stream, draft.include_usage, draft.ignored.join(", "));
     let request = draft.into_request(context.id.clone(), fetched);
     let answer = Answer::new(&request, completion_header(&request), context.log.clone());
-    let prompt_tokens = usage::tokens(&prompt::render(&request).text);
+    // A model that is not there is told by `submit`.
+    let kind = edge.dispatcher.kind(&request.model).unwrap_or_default();
+    let rendered = prompt::render(&request, kind);
+    let prompt_tokens = usage::tokens(&rendered.text);
+    let warning = rendered.left_out.then_some("earlier messages were not sent to an image model");
     let job = edge.dispatcher.submit(request).map_err(|failure: Failure| ApiError::from(&failure))?;
     let events = unfold(job, |mut job| async move { job.next().await.map(|event| (event, job)) }).boxed();
     let manner = Manner {
+        language: context.language,
         style,
         include_usage,
         ignored,
+        warning,
         prompt_tokens,
         overhead: context.log.began().elapsed(),
         beat: edge.server.beat,
@@ -86,16 +93,16 @@ fn completion_header(request: &Request) -> Header {
 fn reasoning_style(headers: &HeaderMap, default: Reasoning) -> Result<Reasoning, ApiError> {
     let Some(value) = headers.get("x-webai-reasoning") else { return Ok(default) };
     value.to_str().ok().and_then(Reasoning::parse).ok_or_else(|| {
-        let message = "The header x-webai-reasoning must be one of reasoning_content, reasoning, think, none.";
+        let message = words::reasoning_header("reasoning_content, reasoning, think, none");
         ApiError::invalid("x-webai-reasoning", message)
     })
 }
 
 async fn fetch(edge: &Edge, remotes: Vec<Remote>, media: MediaLimits) -> Result<Vec<Attachment>, ApiError> {
     let one = |(index, remote): (usize, Remote)| async move {
-        let wrong = |reason: String| ApiError::invalid(&remote.param, format!("`{}`: {reason}.", remote.param));
-        let bytes = edge.fetcher.fetch(&remote.url).await.map_err(|error| wrong(error.to_string()))?;
-        let picture = check_picture(&bytes, media).map_err(|error| wrong(error.to_string()))?;
+        let wrong = |reason: Text| ApiError::invalid(&remote.param, words::wrong(&remote.param, reason));
+        let bytes = edge.fetcher.fetch(&remote.url).await.map_err(|error| wrong(error.text()))?;
+        let picture = check_picture(&bytes, media).map_err(|error| wrong(error.0))?;
         let name = format!("linked-image-{}.{}", index + 1, picture.extension);
         Ok(Attachment { name, mime_type: picture.mime_type.to_owned(), bytes })
     };
@@ -103,5 +110,5 @@ async fn fetch(edge: &Edge, remotes: Vec<Remote>, media: MediaLimits) -> Result<
 }
 
 fn internal() -> ApiError {
-    ApiError::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "The request could not be read.")
+    ApiError::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "internal_error", words::unreadable())
 }

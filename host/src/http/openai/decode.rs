@@ -15,6 +15,7 @@ use serde_json::Value;
 use self::field::Field;
 use crate::chat::{Attachment, Part, Request, Role, Turn};
 use crate::http::ApiError;
+use crate::http::error::words;
 use crate::http::media::MediaLimits;
 
 /// What a request may bring.
@@ -113,9 +114,10 @@ const IGNORED_OTHERS: &[&str] = &["logit_bias", "prediction", "service_tier", "v
 /// # Errors
 /// A 400 that names the field.
 pub(super) fn decode(body: &[u8], limits: DecodeLimits) -> Result<Draft, ApiError> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| {
-        let message = format!("The request body is not valid JSON: {error}.");
-        ApiError { code: "invalid_json".into(), param: None, ..ApiError::invalid("", message) }
+    let value: Value = serde_json::from_slice(body).map_err(|error| ApiError {
+        code: "invalid_json".into(),
+        param: None,
+        ..ApiError::invalid("", words::body_not_json(error))
     })?;
     let root = Field::root(&value);
     root.object()?;
@@ -141,24 +143,24 @@ fn refuse_what_cannot_be(root: &Field<'_>) -> Result<(), ApiError> {
     if let Some(n) = root.get("n").optional()
         && n.u64()? != 1
     {
-        return Err(n.unsupported("A chat website gives one answer at a time: `n` must be 1."));
+        return Err(n.unsupported(words::one_answer()));
     }
     if let Some(format) = root.get("response_format").optional() {
         format.object()?;
         let kind = format.get("type").required()?;
         if kind.string()? != "text" {
-            return Err(format.unsupported("Only `response_format` {\"type\": \"text\"} is supported so far."));
+            return Err(format.unsupported(words::text_format_only()));
         }
     }
     if let Some(modalities) = root.get("modalities").optional() {
         for modality in modalities.items()? {
             if modality.string()? != "text" {
-                return Err(modality.unsupported("Only text answers are supported."));
+                return Err(modality.unsupported(words::text_answers_only()));
             }
         }
     }
     if root.get("audio").optional().is_some() {
-        return Err(root.get("audio").unsupported("Spoken answers are not supported."));
+        return Err(root.get("audio").unsupported(words::no_spoken_answers()));
     }
     Ok(())
 }
@@ -181,9 +183,7 @@ fn tools_are_forbidden(root: &Field<'_>) -> Result<bool, ApiError> {
         }
     }
     match given {
-        Some(tools) if !none => {
-            Err(tools.unsupported("Tools are not supported yet. Leave out `tools`, or set `tool_choice` to \"none\"."))
-        }
+        Some(tools) if !none => Err(tools.unsupported(words::no_tools())),
         given => Ok(given.is_some()),
     }
 }
@@ -226,9 +226,9 @@ fn stop(field: &Field<'_>) -> Result<Vec<String>, ApiError> {
     if let Ok(text) = field.string() {
         return Ok(Some(text.to_owned()).filter(|text| !text.is_empty()).into_iter().collect());
     }
-    let items = field.items().map_err(|_| field.expected("a string or an array of strings"))?;
+    let items = field.items().map_err(|_| field.expected(words::string_or_strings()))?;
     if items.len() > MOST {
-        return Err(field.expected("at most four strings"));
+        return Err(field.expected(words::at_most_four_strings()));
     }
     items.iter().map(|item| item.non_empty_string().map(str::to_owned)).collect()
 }
@@ -240,7 +240,7 @@ fn max_tokens(root: &Field<'_>) -> Result<Option<u64>, ApiError> {
         if let Some(field) = root.get(name).optional() {
             let value = field.u64()?;
             if value == 0 {
-                return Err(field.expected("at least 1"));
+                return Err(field.expected(words::at_least_one()));
             }
             limit = Some(value);
         }
@@ -254,7 +254,7 @@ fn options(root: &Field<'_>) -> Result<BTreeMap<String, String>, ApiError> {
     if let Some(field) = root.get("reasoning_effort").optional() {
         let effort = field.string()?;
         if !EFFORTS.contains(&effort) {
-            return Err(field.expected(&format!("one of {}", EFFORTS.join(", "))));
+            return Err(field.expected(words::one_of(EFFORTS.join(", "))));
         }
         options.insert("reasoning-effort".to_owned(), effort.to_owned());
     }

@@ -6,7 +6,7 @@ use super::envelope;
 use crate::chat::compose::Piece;
 use crate::chat::{Finish, Usage};
 use crate::config::Reasoning;
-use crate::http::ApiError;
+use crate::http::{ApiError, Language};
 
 /// What all chunks of an answer have in common.
 #[derive(Debug, Clone)]
@@ -79,8 +79,8 @@ impl Encoder {
     }
 
     /// An error in mid-stream. Nothing may follow it, `[DONE]` neither: the answer is not whole.
-    pub(super) fn error(&self, error: &ApiError) -> String {
-        event(&envelope(error))
+    pub(super) fn error(&self, error: &ApiError, language: Language) -> String {
+        event(&envelope(error, language))
     }
 
     fn delta(&self, delta: Value) -> String {

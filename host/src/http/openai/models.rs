@@ -1,6 +1,7 @@
 //! `GET /v1/models` and `/v1/models/{id}`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
@@ -10,9 +11,15 @@ use serde_json::{Value, json};
 
 use crate::chat::{Failure, FailureKind, Kind};
 use crate::dispatch::{Health, ModelInfo};
+use crate::http::error::words;
 use crate::http::{ApiError, Caller, Edge};
 
-/// All models. While nothing is known yet, 503 with the state.
+/// A start takes seconds.
+const SOON: Duration = Duration::from_secs(2);
+/// What keeps the server from working has to be mended by somebody.
+const LATER: Duration = Duration::from_secs(30);
+
+/// All models. Until they can be asked for, 503 with the state.
 pub(in crate::http) async fn list(State(edge): State<Arc<Edge>>, _: Caller) -> Result<Json<Value>, ApiError> {
     let models = known(&edge)?;
     Ok(Json(json!({ "object": "list", "data": models.iter().map(object).collect::<Vec<_>>() })))
@@ -25,27 +32,24 @@ pub(in crate::http) async fn one(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let Ok(Path(id)) = id else {
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_request", "The model id is not valid UTF-8."));
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_request", words::model_id_not_utf8()));
     };
     let models = known(&edge)?;
-    models.iter().find(|model| model.id == id).map(|model| Json(object(model))).ok_or_else(|| {
-        let id: String = id.chars().take(100).collect();
-        ApiError::from(&Failure::new(FailureKind::ModelNotFound, format!("There is no model `{id}`.")))
-    })
+    models
+        .iter()
+        .find(|model| model.id == id)
+        .map(|model| Json(object(model)))
+        .ok_or_else(|| ApiError::from(&Failure::new(FailureKind::ModelNotFound { model: id }, "")))
 }
 
 fn known(edge: &Edge) -> Result<Vec<ModelInfo>, ApiError> {
-    let models = edge.dispatcher.models();
     match edge.dispatcher.health() {
-        Health::Starting if models.is_empty() => {
-            let kind = FailureKind::Starting { retry_after: std::time::Duration::from_secs(2) };
-            Err(ApiError::from(&Failure::new(kind, "The server is starting.")))
-        }
-        Health::Failed(reason) if models.is_empty() => {
-            let kind = FailureKind::Starting { retry_after: std::time::Duration::from_secs(30) };
-            Err(ApiError { code: "failed".into(), ..ApiError::from(&Failure::new(kind, reason)) })
-        }
-        _ => Ok(models),
+        Health::Starting => Err(ApiError::from(&Failure::new(FailureKind::Starting { retry_after: SOON }, ""))),
+        Health::Failed(reason) => Err(ApiError {
+            retry_after: Some(LATER),
+            ..ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", words::not_ready(reason))
+        }),
+        Health::Ready | Health::Degraded(_) | Health::Draining => Ok(edge.dispatcher.models()),
     }
 }
 

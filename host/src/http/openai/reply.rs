@@ -23,16 +23,19 @@ use super::envelope;
 use crate::chat::Finish;
 use crate::config::{Beat, NonStreamBeat, Reasoning};
 use crate::dispatch::JobEvent;
-use crate::http::ApiError;
 use crate::http::context::Streaming;
+use crate::http::{ApiError, Language};
 
 /// How this client wants its answer.
 #[derive(Debug, Clone)]
 pub(super) struct Manner {
+    pub(super) language: Language,
     pub(super) style: Reasoning,
     pub(super) include_usage: bool,
     /// For `x-webai-ignored`.
     pub(super) ignored: String,
+    /// For `x-webai-warning`; a header's value is in English.
+    pub(super) warning: Option<&'static str>,
     pub(super) prompt_tokens: u64,
     /// What the host spent before the job was in the queue.
     pub(super) overhead: Duration,
@@ -71,7 +74,7 @@ fn spaced(answer: Answer, events: impl Events, manner: Manner) -> Response {
     let body = futures::stream::unfold(state, |state| async move {
         let (mut answer, mut events, manner, next_space) = state?;
         let written = tokio::select! {
-            done = collect(&mut answer, &mut events, &manner) => done.unwrap_or_else(|error| envelope(&error)).to_string(),
+            done = collect(&mut answer, &mut events, &manner) => done.unwrap_or_else(|error| envelope(&error, manner.language)).to_string(),
             () = sleep_until(next_space) => {
                 let next_space = next_space + manner.interval;
                 return Some((space(), Some((answer, events, manner, next_space))));
@@ -124,6 +127,9 @@ fn headers(answer: &Answer, manner: &Manner, has_usage: bool) -> HeaderMap {
     }
     if !manner.ignored.is_empty() {
         set("x-webai-ignored", &manner.ignored);
+    }
+    if let Some(warning) = manner.warning {
+        set("x-webai-warning", warning);
     }
     if has_usage {
         set("x-usage-estimated", "1");

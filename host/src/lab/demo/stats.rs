@@ -49,6 +49,8 @@ struct Stream {
     /// `open`, `complete`, or `aborted`: the page closed it.
     state: &'static str,
     stopped: bool,
+    /// When the stop button was heard of.
+    stopped_at: Option<f64>,
     ended: Option<f64>,
 }
 
@@ -136,6 +138,7 @@ impl Stats {
             bytes: 0,
             state: "open",
             stopped: false,
+            stopped_at: None,
             ended: None,
         };
         keep(&mut counts.streams, stream, RECORDS_MAX);
@@ -174,6 +177,7 @@ impl Stats {
         counts.stops += 1;
         if let Some(stream) = counts.streams.iter_mut().rfind(|stream| stream.id == id) {
             stream.stopped = true;
+            stream.stopped_at.get_or_insert_with(now_ms);
         }
     }
 

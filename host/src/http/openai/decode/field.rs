@@ -1,10 +1,9 @@
 //! A JSON value together with the way to it, so that every error can name its field.
 
-use std::fmt::Display;
-
 use serde_json::{Map, Value};
 
-use crate::http::ApiError;
+use crate::http::error::words;
+use crate::http::{ApiError, Text};
 
 /// A field of a request, there or not.
 #[derive(Debug, Clone)]
@@ -41,7 +40,7 @@ impl<'a> Field<'a> {
     pub(super) fn required(self) -> Result<Self, ApiError> {
         match self.value {
             None => {
-                let message = format!("`{}` is missing.", self.path);
+                let message = words::missing(&self.path);
                 Err(ApiError { code: "missing_field".into(), ..ApiError::invalid(self.path, message) })
             }
             Some(_) => Ok(self),
@@ -49,30 +48,30 @@ impl<'a> Field<'a> {
     }
 
     pub(super) fn string(&self) -> Result<&'a str, ApiError> {
-        self.value.and_then(Value::as_str).ok_or_else(|| self.expected("a string"))
+        self.value.and_then(Value::as_str).ok_or_else(|| self.expected(words::a_string()))
     }
 
     pub(super) fn non_empty_string(&self) -> Result<&'a str, ApiError> {
         self.string()
             .ok()
             .filter(|text| !text.trim().is_empty())
-            .ok_or_else(|| self.expected("a string that is not empty"))
+            .ok_or_else(|| self.expected(words::a_string_not_empty()))
     }
 
     pub(super) fn bool(&self) -> Result<bool, ApiError> {
-        self.value.and_then(Value::as_bool).ok_or_else(|| self.expected("true or false"))
+        self.value.and_then(Value::as_bool).ok_or_else(|| self.expected(words::a_boolean()))
     }
 
     pub(super) fn u64(&self) -> Result<u64, ApiError> {
-        self.value.and_then(Value::as_u64).ok_or_else(|| self.expected("a whole number that is not negative"))
+        self.value.and_then(Value::as_u64).ok_or_else(|| self.expected(words::a_whole_number()))
     }
 
     pub(super) fn number(&self) -> Result<(), ApiError> {
-        self.value.filter(|value| value.is_number()).map(|_| ()).ok_or_else(|| self.expected("a number"))
+        self.value.filter(|value| value.is_number()).map(|_| ()).ok_or_else(|| self.expected(words::a_number()))
     }
 
     pub(super) fn object(&self) -> Result<&'a Map<String, Value>, ApiError> {
-        self.value.and_then(Value::as_object).ok_or_else(|| self.expected("an object"))
+        self.value.and_then(Value::as_object).ok_or_else(|| self.expected(words::an_object()))
     }
 
     /// The string, or none for an object.
@@ -80,41 +79,41 @@ impl<'a> Field<'a> {
         match self.value {
             Some(Value::String(text)) => Ok(Some(text)),
             Some(Value::Object(_)) => Ok(None),
-            _ => Err(self.expected("a string or an object")),
+            _ => Err(self.expected(words::string_or_object())),
         }
     }
 
     pub(super) fn items(&self) -> Result<Vec<Self>, ApiError> {
-        let items = self.value.and_then(Value::as_array).ok_or_else(|| self.expected("an array"))?;
+        let items = self.value.and_then(Value::as_array).ok_or_else(|| self.expected(words::an_array()))?;
         let item = |(index, value)| Self { value: Some(value), path: format!("{}[{index}]", self.path) };
         Ok(items.iter().enumerate().map(item).collect())
     }
 
     /// A 400: the value is not what it should be.
-    pub(super) fn expected(&self, what: &str) -> ApiError {
+    pub(super) fn expected(&self, what: Text) -> ApiError {
         let found = match self.value {
-            None => "nothing",
-            Some(Value::Null) => "null",
-            Some(Value::Bool(_)) => "a boolean",
-            Some(Value::Number(_)) => "a number",
-            Some(Value::String(text)) if text.is_empty() => "an empty string",
-            Some(Value::String(_)) => "a string",
-            Some(Value::Array(items)) if items.is_empty() => "an empty array",
-            Some(Value::Array(_)) => "an array",
-            Some(Value::Object(_)) => "an object",
+            None => words::found_nothing(),
+            Some(Value::Null) => "null".into(),
+            Some(Value::Bool(_)) => words::found_boolean(),
+            Some(Value::Number(_)) => words::a_number(),
+            Some(Value::String(text)) if text.is_empty() => words::found_empty_string(),
+            Some(Value::String(_)) => words::a_string(),
+            Some(Value::Array(items)) if items.is_empty() => words::found_empty_array(),
+            Some(Value::Array(_)) => words::an_array(),
+            Some(Value::Object(_)) => words::an_object(),
         };
-        let name = if self.path.is_empty() { "The request body".to_owned() } else { format!("`{}`", self.path) };
-        let error = ApiError::invalid(self.path.clone(), format!("{name}: expected {what}, found {found}."));
+        let name = if self.path.is_empty() { words::the_body() } else { words::the_field(&self.path) };
+        let error = ApiError::invalid(self.path.clone(), words::expected(name, what, found));
         ApiError { param: error.param.filter(|param| !param.is_empty()), ..error }
     }
 
     /// A 400: understood, but not to be had here.
-    pub(super) fn unsupported(&self, message: &str) -> ApiError {
+    pub(super) fn unsupported(&self, message: Text) -> ApiError {
         ApiError { code: "unsupported".into(), ..ApiError::invalid(self.path.clone(), message) }
     }
 
     /// A 400 with a reason of its own.
-    pub(super) fn wrong(&self, reason: impl Display) -> ApiError {
-        ApiError::invalid(self.path.clone(), format!("`{}`: {reason}.", self.path))
+    pub(super) fn wrong(&self, reason: Text) -> ApiError {
+        ApiError::invalid(self.path.clone(), words::wrong(&self.path, reason))
     }
 }

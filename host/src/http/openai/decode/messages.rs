@@ -7,12 +7,13 @@ use super::{DecodeLimits, DraftPart, DraftTurn, Remote};
 use crate::chat::prompt::render_tool_call;
 use crate::chat::{Attachment, Part, Role};
 use crate::http::ApiError;
+use crate::http::error::words;
 use crate::http::media::{check_picture, check_size, parse_data_uri};
 
 pub(super) fn decode(messages: &Field<'_>, limits: DecodeLimits) -> Result<Vec<DraftTurn>, ApiError> {
     let items = messages.clone().required()?.items()?;
     if items.is_empty() {
-        return Err(messages.expected("at least one message"));
+        return Err(messages.expected(words::at_least_one_message()));
     }
     let mut decoder = Decoder { limits, attachments: 0 };
     items.iter().map(|message| decoder.message(message)).collect()
@@ -33,7 +34,7 @@ impl Decoder {
             "user" => Role::User,
             "assistant" => Role::Assistant,
             "tool" | "function" => Role::Tool,
-            _ => return Err(role_field.expected("one of system, developer, user, assistant, tool")),
+            _ => return Err(role_field.expected(words::one_of("system, developer, user, assistant, tool"))),
         };
         let name = match message.get("name").optional() {
             Some(name) => Some(name.string()?.to_owned()).filter(|name| !name.is_empty()),
@@ -45,7 +46,7 @@ impl Decoder {
             Some(content) => self.content(&content)?,
             // An assistant that only called tools, or refused, said nothing.
             None if role == Role::Assistant && (!calls.is_empty() || refusal(message)?.is_some()) => Vec::new(),
-            None if content.is_null() => return Err(content.expected("a string or an array of parts")),
+            None if content.is_null() => return Err(content.expected(words::string_or_parts())),
             None => content.required().map(|_| Vec::new())?,
         };
         parts.extend(refusal(message)?.into_iter().chain(calls).map(|text| DraftPart::Ready(Part::Text(text))));
@@ -57,9 +58,9 @@ impl Decoder {
         if let Ok(text) = content.string() {
             return Ok(vec![text_part(text)]);
         }
-        let items = content.items().map_err(|_| content.expected("a string or an array of parts"))?;
+        let items = content.items().map_err(|_| content.expected(words::string_or_parts()))?;
         if items.is_empty() {
-            return Err(content.expected("at least one part"));
+            return Err(content.expected(words::at_least_one_part()));
         }
         items.iter().map(|part| self.part(part)).collect()
     }
@@ -72,8 +73,8 @@ impl Decoder {
             "refusal" => Ok(text_part(part.get("refusal").required()?.string()?)),
             "image_url" => self.picture(&part.get("image_url").required()?),
             "file" => self.file(&part.get("file").required()?),
-            "input_audio" => Err(kind.unsupported("Audio input is not supported.")),
-            _ => Err(kind.expected("one of text, image_url, file")),
+            "input_audio" => Err(kind.unsupported(words::no_audio_input())),
+            _ => Err(kind.expected(words::one_of("text, image_url, file"))),
         }
     }
 
@@ -90,10 +91,10 @@ impl Decoder {
             return Ok(DraftPart::Remote(Remote { url: url.to_owned(), param: url_field.path().to_owned() }));
         }
         if !url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:")) {
-            return Err(url_field.expected("a data: URI or an https:// address"));
+            return Err(url_field.expected(words::data_or_https()));
         }
-        let (_, bytes) = parse_data_uri(url).map_err(|error| url_field.wrong(error))?;
-        let picture = check_picture(&bytes, self.limits.media).map_err(|error| url_field.wrong(error))?;
+        let (_, bytes) = parse_data_uri(url).map_err(|error| url_field.wrong(error.0))?;
+        let picture = check_picture(&bytes, self.limits.media).map_err(|error| url_field.wrong(error.0))?;
         let name = format!("image-{number}.{}", picture.extension);
         Ok(attachment(name, picture.mime_type.to_owned(), bytes))
     }
@@ -101,14 +102,14 @@ impl Decoder {
     fn file(&mut self, field: &Field<'_>) -> Result<DraftPart, ApiError> {
         field.object()?;
         if let Some(id) = field.get("file_id").optional() {
-            return Err(id.unsupported("Uploaded files are not supported: send `file_data`."));
+            return Err(id.unsupported(words::no_uploaded_files()));
         }
         let data = field.get("file_data").required()?;
         let number = self.count(&data)?;
-        let (mime_type, bytes) = parse_data_uri(data.string()?).map_err(|error| data.wrong(error))?;
-        check_size(bytes.len(), self.limits.media).map_err(|error| data.wrong(error))?;
+        let (mime_type, bytes) = parse_data_uri(data.string()?).map_err(|error| data.wrong(error.0))?;
+        check_size(bytes.len(), self.limits.media).map_err(|error| data.wrong(error.0))?;
         if mime_type.starts_with("image/") {
-            check_picture(&bytes, self.limits.media).map_err(|error| data.wrong(error))?;
+            check_picture(&bytes, self.limits.media).map_err(|error| data.wrong(error.0))?;
         }
         let name = match field.get("filename").optional() {
             Some(name) => file_name(name.string()?),
@@ -123,7 +124,7 @@ impl Decoder {
     fn count(&mut self, field: &Field<'_>) -> Result<usize, ApiError> {
         self.attachments += 1;
         if self.attachments > self.limits.attachments {
-            let message = format!("A request may bring at most {} pictures and files.", self.limits.attachments);
+            let message = words::too_many_attachments(self.limits.attachments);
             return Err(ApiError { code: "too_many_images".into(), ..ApiError::invalid(field.path(), message) });
         }
         Ok(self.attachments)

@@ -155,7 +155,7 @@ fn every_mistake_names_its_field() {
         let error = decoded(&value).map(|_| ()).expect_err(&value.to_string());
         assert_eq!(error.status.as_u16(), 400, "{value}");
         assert_eq!(error.param.as_deref().unwrap_or_default(), param, "{value}: {error}");
-        assert!(error.message.contains(message), "{value}: {error}");
+        assert!(error.message.en.contains(message), "{value}: {error}");
     }
 }
 
@@ -276,7 +276,7 @@ proptest! {
         for name in ["messages", "stop", "tools", "stream", "n", "temperature", "response_format", "stream_options"] {
             if let Err(error) = decoded(&with(json!({ name: value }))) {
                 prop_assert_eq!(error.status.as_u16(), 400);
-                prop_assert!(!error.message.is_empty());
+                prop_assert!(!error.message.en.is_empty() && !error.message.zh.is_empty());
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::chat::compose::{Composer, Piece};
 use crate::chat::{Failure, FailureKind, Finish, Request, Usage};
 use crate::dispatch::JobEvent;
 use crate::http::ApiError;
+use crate::http::error::words;
 use crate::http::openai::encode::Header;
 use crate::telemetry::RequestLog;
 
@@ -81,7 +82,7 @@ impl Answer {
                 self.finished(Finish::ContentFilter, streaming)
             }
             Some(JobEvent::Failed(failure)) => self.failed(failure),
-            None => self.failed(Failure::new(FailureKind::Other("internal_error".into()), "the request was lost")),
+            None => self.lost(),
         };
         self.note(&step);
         step
@@ -113,10 +114,14 @@ impl Answer {
         Step::Failed(ApiError::from(&Failure { submitted, ..failure }))
     }
 
+    /// The job ended without a last word.
+    fn lost(&self) -> Step {
+        let error = ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", words::lost());
+        Step::Failed(error.sealed(self.submitted))
+    }
+
     fn rewritten(&self) -> Step {
-        let message = "The site rewrote its answer after a part of it had been sent, and what was sent cannot be taken \
-                       back. Ask without `stream` to get the last version.";
-        let error = ApiError::new(StatusCode::BAD_GATEWAY, "answer_rewritten", message);
+        let error = ApiError::new(StatusCode::BAD_GATEWAY, "answer_rewritten", words::rewritten());
         Step::Failed(ApiError { submitted: true, ..error })
     }
 

@@ -101,7 +101,7 @@ impl<E: Events> Writer<E> {
             }
             Step::Failed(error) => {
                 self.events = None;
-                self.encoder.error(&error)
+                self.encoder.error(&error, self.manner.language)
             }
         }
     }

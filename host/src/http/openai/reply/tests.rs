@@ -33,9 +33,11 @@ fn answer() -> Answer {
 
 fn manner() -> Manner {
     Manner {
+        language: Language::English,
         style: Reasoning::ReasoningContent,
         include_usage: true,
         ignored: "seed".into(),
+        warning: None,
         prompt_tokens: 2,
         overhead: Duration::from_millis(1),
         beat: Beat::Content,
@@ -122,6 +124,61 @@ async fn a_failure_before_the_first_piece_has_its_own_status() {
     let limited = FailureKind::RateLimited { retry_after: None };
     let error = streamed(vec![started(), JobEvent::Submitted, failed(limited)]).await.unwrap_err();
     assert_eq!((error.status.as_u16(), error.code.as_str()), (424, "rate_limited"));
+}
+
+/// What a site answers before it has the prompt is a status of its own, streaming or not, with what an SDK goes by.
+#[tokio::test(start_paused = true)]
+async fn before_submitting_each_failure_is_a_real_status() {
+    let wait = Some(Duration::from_secs(90));
+    for (kind, status, retry_after) in [
+        (FailureKind::LoginRequired, 403, None),
+        (FailureKind::ChallengeRequired, 403, None),
+        (FailureKind::RateLimited { retry_after: wait }, 429, Some("90")),
+        (FailureKind::QuotaExhausted { retry_after: wait }, 429, Some("90")),
+        (FailureKind::ServerBusy { retry_after: Duration::from_secs(5) }, 429, Some("5")),
+        (FailureKind::ModelUnavailable, 404, None),
+        (FailureKind::BrowserFailed, 503, Some("5")),
+    ] {
+        for streaming in [true, false] {
+            let (sender, receiver) = channel();
+            sender.try_send(started()).unwrap();
+            let failure = failed(kind.clone());
+            // Late, but before the status line has to go out.
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_secs(9)).await;
+                sender.send(failure).await.unwrap();
+            });
+            let result = match streaming {
+                true => stream(answer(), receiver, manner()).await,
+                false => whole(answer(), receiver, manner()).await,
+            };
+            let response = result.unwrap_err().into_response();
+            assert_eq!(response.status().as_u16(), status, "{kind:?}");
+            let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap());
+            assert_eq!(header("content-type"), Some("application/json"));
+            assert_eq!((header("retry-after"), header("x-should-retry")), (retry_after, None), "{kind:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_in_mid_stream_speaks_the_clients_language() {
+    let (sender, receiver) = channel();
+    for event in [text("a"), failed(FailureKind::Upstream)] {
+        sender.try_send(event).unwrap();
+    }
+    let manner = Manner { language: Language::Chinese, ..manner() };
+    let sse = body(stream(answer(), receiver, manner).await.unwrap()).await;
+    assert!(sse.contains("网站返回了错误：why"), "{sse}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_warning_is_a_header() {
+    let (sender, receiver) = channel();
+    sender.try_send(done()).unwrap();
+    let manner = Manner { warning: Some("something"), ..manner() };
+    let response = whole(answer(), receiver, manner).await.unwrap();
+    assert_eq!(response.headers()["x-webai-warning"], "something");
 }
 
 #[tokio::test(start_paused = true)]

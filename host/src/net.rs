@@ -1,14 +1,18 @@
-//! Which addresses are on the public internet. After the IANA special-purpose address registries (RFC 6890 and its
-//! successors).
+//! Which addresses are on the public internet: one rule for all that goes out on somebody else's word. After the IANA
+//! special-purpose address registries (RFC 6890 and its successors).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// None for a public address, else what the address is.
-pub(super) fn not_public(ip: IpAddr) -> Option<&'static str> {
+pub(crate) fn not_public(ip: IpAddr) -> Option<&'static str> {
     match ip {
         IpAddr::V4(ip) => not_public_v4(ip),
         IpAddr::V6(ip) => not_public_v6(ip),
     }
+}
+
+pub(crate) fn is_public(ip: IpAddr) -> bool {
+    not_public(ip).is_none()
 }
 
 fn not_public_v4(ip: Ipv4Addr) -> Option<&'static str> {
@@ -74,6 +78,7 @@ mod tests {
             "255.255.255.255",
             "::",
             "::1",
+            "::7f00:1",
             "::ffff:127.0.0.1",
             "::ffff:8.8.8.8",
             "::127.0.0.1",
@@ -87,6 +92,7 @@ mod tests {
             "2002:7f00:1::",
             "3fff::1",
             "64:ff9b::127.0.0.1",
+            "fd12::1",
             "64:ff9b:1::1",
             "100::1",
             "4000::1",
@@ -107,7 +113,7 @@ mod tests {
             "2001:4860:4860::8888",
             "64:ff9b::8.8.8.8",
         ] {
-            assert_eq!(not_public(text.parse().unwrap()), None, "{text}");
+            assert!(is_public(text.parse().unwrap()), "{text}");
         }
     }
 }
