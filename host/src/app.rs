@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::browser::guard::{Guard, GuardOptions, Mapping};
+use crate::browser::guard::{Guard, GuardOptions, Mapping, Upstream, UpstreamError, UpstreamKind};
 use crate::browser::{Instance, InstanceOptions, LaunchOptions, Profile};
-use crate::config::{Config, Sandbox};
+use crate::config::{Config, Proxy, ProxyKind, Sandbox};
 use crate::dispatch::{DispatchOptions, Dispatcher};
 use crate::http::{Edge, Server};
 use crate::lab::demo::{DemoOptions, DemoSite};
@@ -33,6 +33,8 @@ pub enum StartError {
     Client(String),
     #[error("cannot start the {what}: {source}")]
     Internal { what: &'static str, source: io::Error },
+    #[error("browser.proxy: {0}")]
+    Proxy(UpstreamError),
     #[error(transparent)]
     Engine(#[from] EngineError),
 }
@@ -71,7 +73,7 @@ impl App {
             true => Some(start_demo(config.adapters.demo_listen).await?),
             false => None,
         };
-        let guard = start_guard(demo.as_ref()).await?;
+        let guard = start_guard(demo.as_ref(), config.browser.proxy.as_ref()).await?;
         let engine = Engine::new(Some(&folder.path().join("cache")))?;
         let registry = Arc::new(Registry::start(engine, adapters(config, &folder, bundled_adapters)));
         let instance = Arc::new(Instance::spawn(instance(config, &folder, guard.addr())));
@@ -117,10 +119,21 @@ async fn start_demo(listen: SocketAddr) -> Result<DemoSite, StartError> {
     Ok(demo)
 }
 
-async fn start_guard(demo: Option<&DemoSite>) -> Result<Guard, StartError> {
+async fn start_guard(demo: Option<&DemoSite>, proxy: Option<&Proxy>) -> Result<Guard, StartError> {
     let map = |demo: &DemoSite| Mapping { host: DEMO_HOST.into(), port: 80, to: demo.addr() };
-    let options = GuardOptions { mappings: demo.map(map).into_iter().collect(), ..GuardOptions::default() };
+    let mappings = demo.map(map).into_iter().collect();
+    let options = GuardOptions { mappings, upstream: proxy.map(upstream).transpose()?, ..GuardOptions::default() };
     Guard::start(options).await.map_err(internal("egress guard"))
+}
+
+fn upstream(proxy: &Proxy) -> Result<Upstream, StartError> {
+    let kind = match proxy.kind {
+        ProxyKind::Http => UpstreamKind::Http,
+        ProxyKind::Socks5 => UpstreamKind::Socks5,
+        ProxyKind::Https => return Err(StartError::Proxy(UpstreamError::Https)),
+    };
+    let credentials = proxy.user.clone().map(|user| (user, proxy.password.clone().unwrap_or_default()));
+    Ok(Upstream::new(kind, proxy.host.clone(), proxy.port, credentials))
 }
 
 fn adapters(config: &Config, folder: &DataFolder, bundled: Vec<PathBuf>) -> RegistryOptions {

@@ -24,7 +24,7 @@ mod forward;
 mod route;
 mod upstream;
 
-pub use upstream::{Upstream, UpstreamError};
+pub use upstream::{Upstream, UpstreamError, UpstreamKind};
 
 use route::Router;
 

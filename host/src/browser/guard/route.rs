@@ -8,7 +8,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use url::Host;
 
-use super::upstream::{Kind, Upstream};
+use super::upstream::{Upstream, UpstreamKind};
 use super::{GuardOptions, Mapping, Unmapped};
 use crate::net::not_public;
 
@@ -75,10 +75,10 @@ impl Router {
             Host::Ipv4(ip) => Way::Address(ip.into()),
             Host::Ipv6(ip) => Way::Address(ip.into()),
         };
-        if let Way::Name(name) = &way {
-            if let Some(mapping) = self.options.mappings.iter().find(|mapping| covers(mapping, name, port)) {
-                return Ok(Way::Mapped(mapping.to));
-            }
+        if let Way::Name(name) = &way
+            && let Some(mapping) = self.options.mappings.iter().find(|mapping| covers(mapping, name, port))
+        {
+            return Ok(Way::Mapped(mapping.to));
         }
         if self.options.unmapped == Unmapped::Refuse {
             return Err(refused("no mapping knows it, and nothing else is allowed here"));
@@ -101,7 +101,7 @@ impl Router {
             (Way::Address(ip), None) => {
                 return attempt(SocketAddr::new(*ip, port)).await.map(direct).map_err(unreachable);
             }
-            (_, Some(upstream)) if !tunnel && upstream.kind == Kind::Http => {
+            (_, Some(upstream)) if !tunnel && upstream.kind == UpstreamKind::Http => {
                 let stream = upstream.dial().await.map_err(unreachable)?;
                 return Ok(Dialled { stream, to_proxy: true });
             }

@@ -23,8 +23,9 @@ pub enum UpstreamError {
     Https,
 }
 
+/// What a proxy speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub enum UpstreamKind {
     Http,
     Socks5,
 }
@@ -32,7 +33,7 @@ pub(super) enum Kind {
 /// The operator's proxy.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Upstream {
-    pub(super) kind: Kind,
+    pub(super) kind: UpstreamKind,
     host: String,
     port: u16,
     credentials: Option<(String, String)>,
@@ -46,6 +47,11 @@ impl fmt::Debug for Upstream {
 }
 
 impl Upstream {
+    /// `credentials`: user and password.
+    pub fn new(kind: UpstreamKind, host: String, port: u16, credentials: Option<(String, String)>) -> Upstream {
+        Upstream { kind, host, port, credentials }
+    }
+
     /// Reads `http://user:password@host:port` or `socks5://...`; user and password are percent-encoded where needed.
     ///
     /// # Errors
@@ -53,8 +59,8 @@ impl Upstream {
     pub fn parse(text: &str) -> Result<Upstream, UpstreamError> {
         let url = Url::parse(text).map_err(|_| UpstreamError::Malformed)?;
         let (kind, port) = match url.scheme() {
-            "http" => (Kind::Http, 80),
-            "socks5" | "socks5h" => (Kind::Socks5, 1080),
+            "http" => (UpstreamKind::Http, 80),
+            "socks5" | "socks5h" => (UpstreamKind::Socks5, 1080),
             "https" => return Err(UpstreamError::Https),
             _ => return Err(UpstreamError::Malformed),
         };
@@ -83,8 +89,8 @@ impl Upstream {
     pub(super) async fn tunnel(&self, host: &str, port: u16) -> io::Result<TcpStream> {
         let stream = self.dial().await?;
         match self.kind {
-            Kind::Http => self.connect(stream, host, port).await,
-            Kind::Socks5 => self.socks(stream, host, port).await,
+            UpstreamKind::Http => self.connect(stream, host, port).await,
+            UpstreamKind::Socks5 => self.socks(stream, host, port).await,
         }
     }
 

@@ -1,0 +1,144 @@
+//! Waiting: how many may, what they hear meanwhile, and when each stage's patience ends.
+
+mod support;
+
+use support::Server;
+use support::client::{Client, Event, answer, ask, joined, script, streaming};
+use support::site::Site;
+
+const ONE_PAGE: &str = "
+adapters: {pages: 1}
+queue: {queueBuffer: 1}
+server: {keepalive: {holdStatus: 100ms, interval: 50ms}}
+";
+
+fn is_beat(event: &Event) -> bool {
+    matches!(event, Event::Chunk(c) if c["choices"][0]["delta"] == serde_json::json!({})
+        && c["choices"][0]["finish_reason"].is_null())
+}
+
+#[tokio::test]
+async fn a_full_queue_says_so_at_once_and_those_who_wait_hear_beats() {
+    let server = Server::builder().config(ONE_PAGE).start_ready();
+    let (client, site) = (Client::of(&server), Site::of(&server));
+    let mut running = client.stream(script("tokens=3 rate=0 gate=1 mark=running")).await;
+    assert_eq!(running.next_text().await.unwrap(), "t0");
+
+    let mut waiting = client.stream(script("tokens=3 rate=0 gate=1 mark=waiting")).await;
+    assert_eq!(waiting.next().await.unwrap().delta("role"), Some("assistant"));
+    for _ in 0..3 {
+        assert!(is_beat(&waiting.next().await.unwrap()));
+    }
+    assert_eq!(site.prompts("waiting").await, 0, "it is still in the queue");
+
+    for request in [script("mark=refused"), streaming(script("mark=refused"))] {
+        let refused = client.ask(&request).await;
+        assert_eq!(refused.error(), (429, "server_busy"), "{refused:?}");
+        let after: u32 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!(after >= 1);
+    }
+    // Both that were there before are as they were: nothing has ended to make room.
+    assert_eq!(site.stream("running").await.unwrap()["state"], "open");
+
+    site.let_go("running", 3).await;
+    assert!(running.rest().await.contains(&Event::Done));
+    assert_eq!(waiting.next_text().await.unwrap(), "t0");
+    // The site is silent now: the client hears that it is still there.
+    for _ in 0..3 {
+        assert!(is_beat(&waiting.next().await.unwrap()));
+    }
+    site.let_go("waiting", 3).await;
+    let rest = waiting.rest().await;
+    assert_eq!(joined(&rest, "content"), " t1 t2");
+    assert_eq!(site.prompts("refused").await, 0);
+}
+
+#[tokio::test]
+async fn beats_can_be_comments() {
+    let config = format!("{ONE_PAGE}\nlogLevel: info").replace("interval: 50ms", "interval: 50ms, mode: comment");
+    let server = Server::builder().config(&config).start_ready();
+    let (client, site) = (Client::of(&server), Site::of(&server));
+    let mut stream = client.stream(script("tokens=2 rate=0 gate=1 mark=c")).await;
+    assert_eq!(stream.next_text().await.unwrap(), "t0");
+    for _ in 0..2 {
+        assert_eq!(stream.next().await.unwrap(), Event::Comment("keepalive".into()));
+    }
+    site.let_go("c", 2).await;
+    assert_eq!(joined(&stream.rest().await, "content"), " t1");
+}
+
+#[tokio::test]
+async fn who_waits_too_long_for_a_page_is_told() {
+    let config = "adapters: {pages: 1}\ndeadlines: {queue: 300ms}";
+    let server = Server::builder().config(config).start_ready();
+    let (client, site) = (Client::of(&server), Site::of(&server));
+    let mut running = client.stream(script("tokens=2 rate=0 gate=1 mark=running")).await;
+    running.next_text().await.unwrap();
+    for request in [script("mark=late"), streaming(script("mark=late"))] {
+        let late = client.ask(&request).await;
+        assert_eq!(late.error(), (504, "timeout"), "{late:?}");
+        assert!(late.body["error"]["message"].as_str().unwrap().contains("stage: queue"), "{late:?}");
+        assert_eq!(late.header("x-should-retry"), None);
+    }
+    assert_eq!(site.prompts("late").await, 0);
+    site.let_go("running", 2).await;
+    assert!(running.rest().await.contains(&Event::Done), "the one that ran is not hurt");
+}
+
+#[tokio::test]
+async fn each_stage_has_its_deadline() {
+    let config = "
+adapters: {pages: 1}
+deadlines: {submit: 2s, firstByte: 1s, idle: 1s}
+";
+    let server = Server::builder().config(config).start_ready();
+    let (client, site) = (Client::of(&server), Site::of(&server));
+
+    for (directives, stage) in [("delay_ms=600000", "first-byte"), ("rate=0 tokens=6 silence_ms=600000", "idle")] {
+        let mark = format!("{stage}-whole");
+        let whole = client.ask(&script(&format!("{directives} mark={mark}"))).await;
+        assert_eq!(whole.error(), (424, "timeout"), "{whole:?}");
+        assert!(whole.body["error"]["message"].as_str().unwrap().contains(&format!("stage: {stage}")), "{whole:?}");
+        assert_eq!(whole.header("x-should-retry"), Some("false"));
+        assert_eq!(site.until_closed(&mark).await["state"], "aborted", "the site does not go on for nobody");
+        assert_eq!(client.ask(&ask("demo/echo", "next")).await.text(), "next");
+
+        let response = client.send(&streaming(script(&format!("{directives} mark={stage}-stream")))).await;
+        if stage == "first-byte" {
+            assert_eq!(answer(response).await.error(), (424, "timeout"));
+        } else {
+            let events = support::client::stream_of(response).await.rest().await;
+            assert_eq!(joined(&events, "content"), "t0 t1 t2");
+            assert_eq!(events.last().unwrap().error_code(), Some("timeout"), "{events:?}");
+        }
+        assert_eq!(site.prompts(&format!("{stage}-stream")).await, 1);
+    }
+
+    // Any byte is a sign of life.
+    let pinged = client.ask(&script("tokens=4 rate=0 silence_ms=3000 ping_ms=200")).await;
+    assert_eq!(pinged.text(), "t0 t1 t2 t3");
+
+    // The adapter looks for the composer in vain for longer than this stage may take.
+    site.control(serde_json::json!({ "state": "site-changed" })).await;
+    client.ask(&ask("demo/echo", "the page that was loaded before")).await;
+    let late = client.ask(&ask("demo/echo", "mark=unsent")).await;
+    assert_eq!(late.error(), (504, "timeout"), "{late:?}");
+    assert!(late.body["error"]["message"].as_str().unwrap().contains("stage: submit"), "{late:?}");
+    assert_eq!((late.header("x-should-retry"), site.prompts("unsent").await), (None, 0));
+}
+
+#[tokio::test]
+async fn a_call_as_a_whole_has_a_deadline_until_its_answer_begins() {
+    let config = "adapters: {pages: 1}\ndeadlines: {call: 2s, callMax: 5s}";
+    let server = Server::builder().config(config).start_ready();
+    let client = Client::of(&server);
+    let silent = client.ask(&script("delay_ms=600000")).await;
+    assert_eq!(silent.error(), (424, "timeout"), "{silent:?}");
+    assert!(silent.body["error"]["message"].as_str().unwrap().contains("stage: call"), "{silent:?}");
+    // Data stretches it.
+    let answer = client.ask(&script("tokens=60 rate=20")).await;
+    assert!(answer.text().ends_with(" t59"));
+    // But not for ever.
+    let endless = client.ask(&script("tokens=1000 rate=20")).await;
+    assert_eq!(endless.error(), (424, "timeout"), "{endless:?}");
+}
