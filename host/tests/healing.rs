@@ -48,13 +48,15 @@ async fn a_browser_that_dies_idle_is_started_again() {
 
 #[tokio::test]
 async fn what_was_not_sent_yet_is_answered_by_the_next_browser() {
-    let server = one_page().start_ready();
+    let server = one_page().env("LOG_LEVEL", "debug").start_ready();
     let (client, site) = (Client::of(&server), Site::of(&server));
-    // The adapter looks for the composer of a page that has none, for some seconds: nothing is sent meanwhile.
+    // The adapter looks for the parts of a page that has none of them, for some seconds: nothing is sent meanwhile.
     site.control(json!({ "state": "site-changed" })).await;
     client.ask(&ask("demo/echo", "whatever page was loaded before")).await;
+    let searches = |server: &Server| server.log().matches("step=\"choose the model\"").count();
+    let before = searches(&server);
     let mut stream = client.stream(script("tokens=3 rate=0 mark=unsent")).await;
-    assert_eq!(stream.headers["x-webai-adapter"], "demo@0.1.0", "the adapter is at work");
+    assert!(server.wait_for(|server| searches(server) > before), "the adapter is at work: {}", server.log());
     let waiting = tokio::spawn({
         let client = client.clone();
         async move { client.ask(&ask("demo/echo", "mark=queued")).await }
