@@ -189,6 +189,19 @@ mod tests {
     }
 
     #[test]
+    fn every_failure_is_in_the_reference() {
+        for reference in [include_str!("../../../docs/api.md"), include_str!("../../../docs/api.zh-CN.md")] {
+            for (kind, status, code, _) in all() {
+                let named = format!("`{code}`");
+                let has_row = |line: &str| line.starts_with(&format!("| {status} |")) && line.contains(&named);
+                let adapters_own = matches!(kind, FailureKind::Other(_));
+                let logged_only = status == 499 && reference.contains(&format!("{status} {named}"));
+                assert!(adapters_own || logged_only || reference.lines().any(has_row), "{status} {code}");
+            }
+        }
+    }
+
+    #[test]
     fn after_submitting_nothing_invites_a_retry() {
         for (kind, status, code, _) in all() {
             let failure = Failure { submitted: true, ..Failure::new(kind, "m") };

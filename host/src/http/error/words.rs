@@ -69,9 +69,10 @@ texts! {
     the_body(): "The request body", "请求体";
     the_field(name): "`{name}`", "`{name}`";
 
+    // (In Chinese, a Latin word has a space before it.)
     a_string(): "a string", "字符串";
     a_string_not_empty(): "a string that is not empty", "非空字符串";
-    a_boolean(): "true or false", "true 或 false";
+    a_boolean(): "true or false", " true 或 false";
     a_whole_number(): "a whole number that is not negative", "非负整数";
     at_least_one(): "at least 1", "不小于 1 的整数";
     a_number(): "a number", "数字";
@@ -84,9 +85,10 @@ texts! {
     at_least_one_message(): "at least one message", "至少一条消息";
     at_least_one_part(): "at least one part", "至少一个内容块";
     one_of(values): "one of {values}", "以下值之一：{values}";
-    data_or_https(): "a data: URI or an https:// address", "data: URI 或 https:// 地址";
+    data_or_https(): "a data: URI or an https:// address", " data: URI 或 https:// 地址";
 
     found_nothing(): "nothing", "空缺";
+    found_null(): "null", " null";
     found_boolean(): "a boolean", "布尔值";
     found_empty_string(): "an empty string", "空字符串";
     found_empty_array(): "an empty array", "空数组";
@@ -210,7 +212,7 @@ mod tests {
     #[test]
     fn every_text_is_there_in_both_languages_with_all_its_details() {
         // These are nothing but their details.
-        const NO_WORDS: &[&str] = &["the_field"];
+        const NO_WORDS: &[&str] = &["the_field", "found_null"];
         let texts = all();
         assert!(texts.len() > 80);
         for (name, details, text) in texts {
