@@ -14,6 +14,12 @@ use crate::plugin::Manifest;
 /// How long a page may take to open its entry.
 const ENTRY: Duration = Duration::from_secs(30);
 
+/// A page that says nothing for this long between two requests is replaced.
+const HANGS: Duration = Duration::from_secs(3);
+/// How often a page is opened anew whose browser died under it.
+const REOPEN: u32 = 4;
+const REOPEN_AFTER: Duration = Duration::from_millis(100);
+
 /// The pages of one adapter.
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -60,6 +66,11 @@ impl Lease {
         let Ok(page) = Arc::try_unwrap(self.page) else { return };
         let (pool, permit) = (Arc::clone(pool), self.permit);
         tasks.spawn(async move {
+            // A navigation of a page that hangs would only wait for its deadline.
+            if !answers(&page).await {
+                tracing::debug!("a page hangs; it is closed");
+                return;
+            }
             match page.back_to_entry(Some(ENTRY)).await {
                 Ok(()) => pool.idle().push(page),
                 Err(error) => tracing::debug!(%error, "a page did not get back to its entry; it is closed"),
@@ -101,11 +112,7 @@ impl Pool {
         let permit = slot.map_err(|_| NoPage::Failed(PageError::Closed))?;
         let page = match self.take_idle(manifest) {
             Some(page) => page,
-            None => {
-                timeout_at(until, browser_is_up(instance)).await.map_err(|_| NoPage::Late)?;
-                // From here on it is the navigation's deadline that counts.
-                open(instance, manifest).await.map_err(NoPage::Failed)?
-            }
+            None => open_until(instance, manifest, until).await?,
         };
         Ok(Lease { page: Arc::new(page), permit })
     }
@@ -134,6 +141,11 @@ impl Pool {
     }
 }
 
+/// Whether the page's own script lets anything else run.
+async fn answers(page: &Page) -> bool {
+    matches!(tokio::time::timeout(HANGS, page.title()).await, Ok(Ok(_) | Err(PageError::OriginDenied(_))))
+}
+
 /// Whether the tab is there, and was opened with the rights that this version of the adapter has.
 fn usable(page: &Page, manifest: &Manifest) -> bool {
     page.closed().borrow().is_none() && *page.spec() == spec(manifest)
@@ -156,6 +168,23 @@ async fn browser_is_up(instance: &Instance) {
     let mut state = instance.state();
     // An instance that is gone is noticed by the next who wants something of it.
     let _ = state.wait_for(|s| !matches!(s, InstanceState::Starting | InstanceState::Restarting { .. })).await;
+}
+
+/// Opens a page as soon as there is a browser. One that dies meanwhile is waited for again: that it is gone is known here
+/// before its supervisor has said so.
+async fn open_until(instance: &Instance, manifest: &Manifest, until: tokio::time::Instant) -> Result<Page, NoPage> {
+    let mut tries = 0;
+    loop {
+        timeout_at(until, browser_is_up(instance)).await.map_err(|_| NoPage::Late)?;
+        // From here on it is the navigation's deadline that counts.
+        match open(instance, manifest).await {
+            Err(PageError::Closed | PageError::Other { code: "browser-not-ready", .. }) if tries < REOPEN => {
+                tries += 1;
+                tokio::time::sleep(REOPEN_AFTER * tries).await;
+            }
+            opened => return opened.map_err(NoPage::Failed),
+        }
+    }
 }
 
 /// Opens a page at the entry.
