@@ -13,10 +13,15 @@ use crate::plugin::Manifest;
 /// How long a page may take to open its entry.
 const ENTRY: Duration = Duration::from_secs(30);
 
+/// Pages that are opened at once. Thirty renderers that start together starve each other, and the pages that are in use.
+const OPENINGS: usize = 3;
+
 /// The pages of one adapter.
 #[derive(Debug)]
 pub(super) struct Pool {
     slots: Arc<Semaphore>,
+    /// The right to open a page, which costs a new renderer's start.
+    openings: Semaphore,
     idle: Mutex<Vec<Page>>,
     /// Jobs that run or wait.
     present: Arc<AtomicUsize>,
@@ -64,6 +69,7 @@ impl Pool {
     pub(super) fn new(pages: usize, queue: usize) -> Self {
         Self {
             slots: Arc::new(Semaphore::new(pages)),
+            openings: Semaphore::new(OPENINGS),
             idle: Mutex::default(),
             present: Arc::default(),
             max_present: pages + queue,
@@ -85,7 +91,14 @@ impl Pool {
         let permit = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| PageError::Closed)?;
         let page = match self.take_idle(manifest) {
             Some(page) => page,
-            None => open(instance, manifest).await?,
+            None => {
+                let _opening = self.openings.acquire().await.map_err(|_| PageError::Closed)?;
+                // While it waited, one may have come back.
+                match self.take_idle(manifest) {
+                    Some(page) => page,
+                    None => open(instance, manifest).await?,
+                }
+            }
         };
         Ok(Lease { page: Arc::new(page), permit })
     }
@@ -95,6 +108,7 @@ impl Pool {
         self.idle().retain(|page| usable(page, manifest));
         let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() else { return Ok(()) };
         if self.idle().is_empty() {
+            let _opening = self.openings.acquire().await.map_err(|_| PageError::Closed)?;
             let page = open(instance, manifest).await?;
             self.idle().push(page);
         }
