@@ -9,6 +9,7 @@ export class Plain {
   static async start(context, demoPort) {
     const { chromium } = createRequire(`${context.clients}/`)('playwright-core');
     const plain = new Plain();
+    plain.failures = 0;
     plain.browser = await chromium.launch({
       executablePath: context.chromium,
       headless: true,

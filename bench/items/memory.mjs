@@ -1,7 +1,7 @@
 // Resident memory of the program, and what its Chromium takes.
 
 import { complete } from '../lib/client.mjs';
-import { sleep } from '../lib/clock.mjs';
+import { sleep, until } from '../lib/clock.mjs';
 import { figure } from '../lib/figures.mjs';
 import { pss, rss, tree } from '../lib/proc.mjs';
 import { withServer } from '../lib/server.mjs';
@@ -21,13 +21,12 @@ async function streaming(context, server) {
   await warm(server, STREAMS);
   await sleep(1000);
   const before = rss(server.pid);
-  const seconds = context.quick ? 5 : 10;
+  const seconds = context.quick ? 10 : 15;
   const answers = Array.from({ length: STREAMS }, () => complete(server, { prompt: `tokens=${seconds * 50} rate=50` }, seconds * 50));
-  await sleep(seconds * 600);
-  const live = (await server.stats()).streams.open;
+  await until('all streams', async () => (await server.stats()).streams.open === STREAMS, { timeout: seconds * 1000 });
+  await sleep(1000);
   const during = rss(server.pid);
   await Promise.all(answers);
-  if (live !== STREAMS) throw new Error(`${live} of ${STREAMS} streams were open at once`);
   return { before, during };
 }
 

@@ -13,6 +13,8 @@ import { warm } from './latency.mjs';
 
 const CLIENTS = 4;
 const TOKENS = 25;
+/// Between two swaps: one after the other without a pause would measure the compiler's appetite.
+const PAUSE = 200;
 
 /// The demo adapter under many versions: each is another file to the program, and compiled anew.
 function variants(context, folder, count) {
@@ -74,6 +76,7 @@ export async function swap(context) {
         const began = now();
         await until(`version ${version}`, async () => (await serving(server)) === version, { every: 5 });
         times.push(now() - began);
+        await sleep(PAUSE);
       }
       return times;
     });

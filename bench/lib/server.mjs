@@ -51,6 +51,7 @@ export class Server {
       WEBAI_SERVER_HOST: '127.0.0.1',
       WEBAI_BROWSER_PATH: context.chromium,
       WEBAI_QUEUE_QUEUE_BUFFER: '0',
+      LOG_LEVEL: process.env.BENCH_LOG ?? 'info',
       ...settings,
     };
     const log = openSync(server.log, 'w');

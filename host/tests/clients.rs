@@ -1,4 +1,11 @@
 //! The clients that people really use, as they come from their registries.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking"
+)]
 
 mod support;
 

@@ -1,4 +1,11 @@
 //! What dies is replaced; a prompt that was not sent yet is sent by the replacement, and one that was is never sent again.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking"
+)]
 
 mod support;
 

@@ -1,4 +1,11 @@
 //! Every route, in every spelling and by every method that clients use, and the languages of errors.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking"
+)]
 
 mod support;
 

@@ -57,15 +57,7 @@ impl Running {
     async fn attempts(&self, trace: &mut Trace) -> Result<Outcome, Failure> {
         loop {
             trace.attempts += 1;
-            let lease = match self.wait_for_page().await {
-                Ok(lease) => lease,
-                Err(failure) if failure.kind == FailureKind::BrowserFailed && trace.attempts < MAX_ATTEMPTS => {
-                    tracing::info!(id = self.request.id, %failure, "dispatched again");
-                    self.browser_changes().await;
-                    continue;
-                }
-                Err(failure) => return Err(failure),
-            };
+            let lease = self.wait_for_page().await?;
             trace.queued = self.started.elapsed();
             self.tell_start(trace.queued).await;
             let report = self.call(&lease).await;
@@ -88,13 +80,6 @@ impl Running {
             () = self.cancel.cancelled() => Err(Failure::new(FailureKind::ClientGone, "")),
             lease = lease => lease.map_err(no_page),
         }
-    }
-
-    /// A browser that has just died counts as ready until its supervisor has noticed.
-    async fn browser_changes(&self) {
-        let mut state = self.inner.instance.state();
-        state.mark_unchanged();
-        let _ = tokio::time::timeout(Duration::from_secs(1), state.changed()).await;
     }
 
     async fn tell_start(&self, queued: Duration) {

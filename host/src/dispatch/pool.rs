@@ -19,11 +19,15 @@ const HANGS: Duration = Duration::from_secs(3);
 /// How often a page is opened anew whose browser died under it.
 const REOPEN: u32 = 4;
 const REOPEN_AFTER: Duration = Duration::from_millis(100);
+/// Pages that are opened at once. Thirty renderers that start together starve each other, and the pages that are in use.
+const OPENINGS: usize = 3;
 
 /// The pages of one adapter.
 #[derive(Debug)]
 pub(super) struct Pool {
     slots: Arc<Semaphore>,
+    /// The right to open a page, which costs a new renderer's start.
+    openings: Semaphore,
     idle: Mutex<Vec<Page>>,
     /// Jobs that run or wait.
     present: Arc<AtomicUsize>,
@@ -84,6 +88,7 @@ impl Pool {
     pub(super) fn new(pages: usize, queue: usize) -> Self {
         Self {
             slots: Arc::new(Semaphore::new(pages)),
+            openings: Semaphore::new(OPENINGS),
             idle: Mutex::default(),
             present: Arc::default(),
             max_present: pages + queue,
@@ -112,7 +117,15 @@ impl Pool {
         let permit = slot.map_err(|_| NoPage::Failed(PageError::Closed))?;
         let page = match self.take_idle(manifest) {
             Some(page) => page,
-            None => open_until(instance, manifest, until).await?,
+            None => {
+                let turn = timeout_at(until, self.openings.acquire()).await.map_err(|_| NoPage::Late)?;
+                let _turn = turn.map_err(|_| NoPage::Failed(PageError::Closed))?;
+                // While it waited, one may have come back.
+                match self.take_idle(manifest) {
+                    Some(page) => page,
+                    None => open_until(instance, manifest, until).await?,
+                }
+            }
         };
         Ok(Lease { page: Arc::new(page), permit })
     }
@@ -123,6 +136,7 @@ impl Pool {
         let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() else { return Ok(()) };
         if self.idle().is_empty() {
             browser_is_up(instance).await;
+            let _opening = self.openings.acquire().await.map_err(|_| PageError::Closed)?;
             let page = open(instance, manifest).await?;
             self.idle().push(page);
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::LaunchOptions;
 
 /// Features that are switched off; Chromium heeds only one `--disable-features`.
-const FEATURES_OFF: [&str; 16] = [
+const FEATURES_OFF: [&str; 18] = [
     // Navigations that no document request announces, so that the fence would see them only afterwards.
     "BackForwardCache",
     "Prerender2",
@@ -21,6 +21,9 @@ const FEATURES_OFF: [&str; 16] = [
     "MediaRouter",
     "OptimizationHints",
     "Translate",
+    // With each window Chromium made two pages for suggestions below its address bar, in a renderer of their own.
+    "WebUIOmniboxAimPopup",
+    "WebUIOmniboxPopup",
     // Throttling of pages that nobody looks at.
     "CalculateNativeWinOcclusion",
     "IntensiveWakeUpThrottling",
