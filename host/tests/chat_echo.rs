@@ -1,5 +1,13 @@
 //! What a client says reaches the site whole, and what the site says reaches the client as it is.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking, their helpers too"
+)]
+
 mod support;
 
 use base64::Engine as _;

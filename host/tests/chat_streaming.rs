@@ -1,5 +1,13 @@
 //! Nothing waits for the end of an answer: each piece is with the client before the site says the next.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking, their helpers too"
+)]
+
 mod support;
 
 use support::Server;

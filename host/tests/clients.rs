@@ -1,5 +1,13 @@
 //! The clients that people really use, as they come from their registries.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking, their helpers too"
+)]
+
 mod support;
 
 use std::os::unix::fs::PermissionsExt as _;

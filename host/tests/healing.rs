@@ -1,5 +1,13 @@
 //! What dies is replaced; a prompt that was not sent yet is sent by the replacement, and one that was is never sent again.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking, their helpers too"
+)]
+
 mod support;
 
 use serde_json::json;

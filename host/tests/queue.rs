@@ -1,5 +1,13 @@
 //! Waiting: how many may, what they hear meanwhile, and when each stage's patience ends.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking, their helpers too"
+)]
+
 mod support;
 
 use support::Server;

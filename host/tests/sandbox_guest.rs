@@ -1,5 +1,13 @@
 //! An adapter that misbehaves ends its own call, with a code that says how, and nobody else's.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking, their helpers too"
+)]
+
 mod support;
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,13 @@
 //! An adapter is replaced while it works: nobody notices but by the version number.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking, their helpers too"
+)]
+
 mod support;
 
 use std::path::{Path, PathBuf};
