@@ -185,7 +185,7 @@ fn retryable(report: &Report) -> bool {
 
 fn no_page(why: NoPage) -> Failure {
     match why {
-        NoPage::Late => Failure::new(FailureKind::Timeout(Stage::Queue), "no page was free in time"),
+        NoPage::Late => Failure::new(FailureKind::Timeout(Stage::Queue), ""),
         NoPage::Failed(PageError::Timeout(what)) => {
             Failure::new(FailureKind::Timeout(Stage::Navigate), format!("the site's entry did not open: {what}"))
         }

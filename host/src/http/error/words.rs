@@ -4,7 +4,7 @@
 //! adapter said. The compiler sees to it that both languages use every detail.
 
 use super::super::language::Text;
-use crate::chat::FailureKind;
+use crate::chat::{FailureKind, Stage};
 
 macro_rules! texts {
     ($($name:ident($($detail:ident),*): $en:literal, $zh:literal;)*) => {
@@ -153,9 +153,14 @@ texts! {
         "The site is not as its adapter knows it: at step `{step}`, {selector} was not found",
         "网站与适配器所了解的不一致：在步骤 `{step}` 没有找到 {selector}";
     timeout(stage): "The site did not answer in time (stage: {stage})", "网站未能及时响应（阶段：{stage}）";
+    no_page_in_time(stage):
+        "No page of this site was free in time (stage: {stage})",
+        "未能及时等到该网站的空闲页面（阶段：{stage}）";
     upstream(): "The site reported an error", "网站返回了错误";
     other(code): "The adapter reported `{code}`", "适配器报告了 `{code}`";
-    server_busy(): "All pages of this site are busy; try again later", "该网站的所有页面都在使用中，请稍后再试";
+    server_busy():
+        "All pages of this site are busy and the queue is full; try again later",
+        "该网站的所有页面都在使用中，队列已满，请稍后再试";
     starting():
         "The server is starting: its browser or its adapters are not up yet",
         "服务正在启动：浏览器或适配器尚未就绪";
@@ -185,6 +190,7 @@ pub(super) fn failure(kind: &FailureKind) -> Text {
         K::ModelUnavailable => model_unavailable(),
         K::InvalidRequest => request_refused(),
         K::SiteChanged { step, selector } => site_changed(step, selector),
+        K::Timeout(stage @ Stage::Queue) => no_page_in_time(stage),
         K::Timeout(stage) => timeout(stage),
         K::Upstream => upstream(),
         K::Other(code) => other(code),
