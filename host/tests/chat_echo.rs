@@ -7,14 +7,6 @@
     reason = "tests report by panicking"
 )]
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking, their helpers too"
-)]
-
 mod support;
 
 use base64::Engine as _;
