@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Inner;
+use super::ledger::Record;
 use super::pool::{Lease, NoPage, Place};
 use crate::browser::{Page, PageError};
 use crate::chat::{self, Failure, FailureKind, JobEvent, Outcome, Request, Stage};
@@ -23,6 +24,7 @@ pub(super) struct Running {
     model: String,
     events: mpsc::Sender<JobEvent>,
     cancel: CancellationToken,
+    record: Record,
     started: Instant,
 }
 
@@ -36,14 +38,22 @@ impl Running {
         cancel: CancellationToken,
     ) -> Self {
         let public = request.model.clone();
+        let record = inner.ledger.open(request.fingerprint);
         let request = Arc::new(render(&adapter, model, request));
-        Self { inner, adapter, request, model: public, events, cancel, started: Instant::now() }
+        Self { inner, adapter, request, model: public, events, cancel, record, started: Instant::now() }
     }
 
     /// Ends with the answer, the failure, or the caller's leaving.
     pub(super) async fn run(self, place: Place) {
         let mut trace = Trace::default();
-        let result = self.attempts(&mut trace).await;
+        let (result, submitted) = match self.may_be_sent().await {
+            Ok(()) => {
+                let result = self.attempts(&mut trace).await;
+                (result, trace.timing.submitted.is_some())
+            }
+            Err(failure) => (Err(failure), true),
+        };
+        self.record.close(submitted, result.as_ref().err());
         drop(place);
         self.log(&trace, &result);
         let last = match result {
@@ -68,6 +78,14 @@ impl Running {
                 Err(failure) if again => tracing::info!(id = self.request.id, %failure, "dispatched again"),
                 result => return result,
             }
+        }
+    }
+
+    async fn may_be_sent(&self) -> Result<(), Failure> {
+        tokio::select! {
+            biased;
+            verdict = self.record.may_be_sent() => verdict,
+            () = self.cancel.cancelled() => Err(Failure::new(FailureKind::ClientGone, "")),
         }
     }
 

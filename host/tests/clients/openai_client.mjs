@@ -60,6 +60,14 @@ const broken = ask('error=in-stream after=3 rate=20 mark=node-broken', { by: cli
 await assert.rejects(broken.then(all), (error) => error instanceof OpenAI.APIError && error.code === 'upstream_error');
 assert.equal(await prompts('node-broken'), 1);
 
+// A client whose patience ends asks again by itself; that is not a second message either.
+const impatient = new OpenAI({ apiKey: KEY, baseURL: `${BASE}/v1`, maxRetries: 2, timeout: 2000 });
+await assert.rejects(
+  ask('delay_ms=600000 mark=node-impatient', { by: impatient }),
+  (refused) => refused.status === 424 && refused.code === 'already_submitted',
+);
+assert.equal(await prompts('node-impatient'), 1);
+
 // Leaving a stream early stops the site.
 for await (const chunk of await ask('tokens=2000 rate=20 mark=node-left', { stream: true })) {
   if (chunk.choices[0]?.delta.content) break;

@@ -77,6 +77,15 @@ except openai.APIError as broken:
     assert broken.code == "upstream_error", broken
 assert prompts("python-broken") == 1
 
+# A client whose patience ends asks again by itself; that is not a second message either.
+impatient = openai.OpenAI(api_key=KEY, base_url=f"{BASE}/v1", max_retries=2, timeout=2)
+try:
+    ask("delay_ms=600000 mark=python-impatient", by=impatient)
+    raise AssertionError("a refusal was expected")
+except openai.APIStatusError as refused:
+    assert (refused.status_code, refused.code) == (424, "already_submitted"), refused
+assert prompts("python-impatient") == 1
+
 # Before it was sent, the limit is a limit.
 site("/control", {"state": "limit", "retry_after": 1})
 try:

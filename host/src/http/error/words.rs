@@ -171,6 +171,7 @@ texts! {
     adapter_cpu_limit(): "The adapter used more processor time than it may", "适配器占用的处理器时间超过上限";
     adapter_memory_limit(): "The adapter asked for more memory than it may have", "适配器申请的内存超过上限";
     adapter_crashed(): "The adapter crashed; its log says where", "适配器崩溃，详情见其日志";
+    already_submitted(): "The first try of this request reached the site; it is not sent again", "该请求的首次尝试已发送到网站，不会重复发送";
     client_too_slow(): "The client did not read the answer fast enough", "客户端读取回答过慢";
     client_gone(): "The client has gone", "客户端已断开";
     shutting_down(): "The server is being stopped", "服务正在停止";
@@ -201,6 +202,7 @@ pub(super) fn failure(kind: &FailureKind) -> Text {
         K::AdapterCpuLimit => adapter_cpu_limit(),
         K::AdapterMemoryLimit => adapter_memory_limit(),
         K::AdapterCrashed => adapter_crashed(),
+        K::AlreadySubmitted => already_submitted(),
         K::ClientTooSlow => client_too_slow(),
         K::ClientGone => client_gone(),
         K::ShuttingDown => shutting_down(),
