@@ -46,6 +46,13 @@ impl Outcome {
 #[macro_export]
 macro_rules! register {
     ($adapter:ty) => {
+        // On other machines only its unit tests run: linkers there do not take the names that a component exports.
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: fn() = || {
+            fn is_an_adapter<A: $crate::Adapter>() {}
+            is_an_adapter::<$adapter>();
+        };
+        #[cfg(target_arch = "wasm32")]
         const _: () = {
             use $crate::bindings::exports::webai::adapter::provider as exported;
 
