@@ -450,9 +450,17 @@ fn a_web_socket_ends_with_its_document() {
     let mut traffic = Traffic::new(grant());
     traffic.listen(7, filter("wss://chat.test/ws")).unwrap();
     let navigated = |parent: Value| event("Page.frameNavigated", json!({"frame": {"id": "X", "parentId": parent}}));
-    traffic.on_event(&event("Network.webSocketCreated", json!({"requestId": "1", "url": "wss://chat.test/ws"})));
+    let created = event("Network.webSocketCreated", json!({"requestId": "1", "url": "wss://chat.test/ws"}));
+    traffic.on_event(&created);
+    let opened = json!({"requestId": "1", "response": {"status": 101, "headers": {}}});
+    traffic.on_event(&event("Network.webSocketHandshakeResponseReceived", opened));
     assert!(traffic.on_event(&navigated(json!("F"))).is_empty(), "a frame's document says nothing of the page's");
     assert_eq!(told(traffic.on_event(&navigated(Value::Null))), [ABORTED]);
+
+    // Before the handshake it may be anybody's: it fails, as one of a foreign frame does.
+    traffic.on_event(&created);
+    let told = told(traffic.on_event(&navigated(Value::Null)));
+    assert!(told.len() == 1 && told[0].starts_with("Failed"), "{told:?}");
 }
 
 #[test]

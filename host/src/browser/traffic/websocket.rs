@@ -56,7 +56,13 @@ impl WebSocket {
 
     /// Its document or worker went away, which Chromium does not tell of a WebSocket.
     pub(super) fn orphaned(&self, out: &mut Vec<Effect>) {
-        tell(&self.matches, &EventBody::End(Ending::Aborted), out);
+        // Before its handshake nobody knows whose it was: a stream that was never shown to be the page's own has no end to tell.
+        let end = if self.open {
+            EventBody::End(Ending::Aborted)
+        } else {
+            EventBody::Failed("its document went away before the WebSocket was opened".into())
+        };
+        tell(&self.matches, &end, out);
     }
 
     pub(super) fn fail(&self, why: &str, out: &mut Vec<Effect>) {
