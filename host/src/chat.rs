@@ -10,4 +10,4 @@ pub mod usage;
 
 pub use failure::{Failure, FailureKind, Stage};
 pub use reply::{Citation, Delta, Finish, JobEvent, Outcome, Usage};
-pub use request::{Attachment, Kind, Part, Request, Role, Turn};
+pub use request::{Attachment, Fingerprint, Kind, Part, Request, Role, Turn};

@@ -5,6 +5,7 @@
 
 mod job;
 mod keeper;
+mod ledger;
 mod pool;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::browser::{Instance, InstanceState};
 pub use crate::chat::JobEvent;
 use crate::chat::{Failure, FailureKind, Kind, Request};
 use crate::plugin::{Adapter, Deadlines, Registry};
+use ledger::Ledger;
 use pool::Pool;
 
 /// Pieces of an answer that may wait for a slow client, beside what the page holds.
@@ -107,6 +109,7 @@ struct Inner {
     instance: Arc<Instance>,
     options: DispatchOptions,
     pools: Mutex<BTreeMap<String, Arc<Pool>>>,
+    ledger: Ledger,
     /// Every task of this module: jobs, and pages on their way back.
     tasks: TaskTracker,
     /// No new jobs; idle pages are not reset any more.
@@ -123,6 +126,7 @@ impl Dispatcher {
             instance,
             options,
             pools: Mutex::default(),
+            ledger: Ledger::default(),
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
             abort: CancellationToken::new(),

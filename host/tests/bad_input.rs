@@ -1,4 +1,11 @@
 //! Bad input of every kind: a clear error, and the server lives on.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking"
+)]
 
 mod support;
 

@@ -1,4 +1,11 @@
 //! Where a page may go, in a real Chromium, with pages that try to leave.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking"
+)]
 
 #[cfg(test)]
 mod browser_support;

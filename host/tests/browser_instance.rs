@@ -1,4 +1,11 @@
 //! Starting, losing, restarting and stopping a real Chromium.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking"
+)]
 
 #[cfg(test)]
 mod browser_support;

@@ -1,4 +1,11 @@
 //! Everything that a page receives reaches who listens: each trap of capture is provoked by a real site in a real Chromium.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking"
+)]
 
 #[cfg(test)]
 #[path = "capture/lab.rs"]

@@ -1,4 +1,11 @@
 //! A client that goes away stops the site, and the page is free for the next one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking"
+)]
 
 mod support;
 

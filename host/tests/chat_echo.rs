@@ -1,4 +1,11 @@
 //! What a client says reaches the site whole, and what the site says reaches the client as it is.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking"
+)]
 
 mod support;
 
@@ -188,4 +195,34 @@ async fn each_model_is_the_one_that_was_asked_for() {
     request["reasoning_effort"] = "none".into();
     let plain = client.ask(&request).await;
     assert!(plain.body["choices"][0]["message"].get("reasoning_content").is_none(), "{plain:?}");
+}
+
+#[tokio::test]
+async fn an_image_model_gets_the_last_message_and_the_client_a_warning() {
+    let server = Server::builder().start_ready();
+    let (client, site) = (Client::of(&server), Site::of(&server));
+    let last = json!({ "role": "user", "content": [
+        { "type": "text", "text": "hills" },
+        { "type": "image_url", "image_url": { "url": data_uri(&png(2, 2, 7)) } },
+    ]});
+    let more = json!({ "model": "demo/image", "messages": [
+        { "role": "system", "content": "Be brief." },
+        { "role": "user", "content": "the sea" },
+        { "role": "assistant", "content": "here" },
+        last,
+    ]});
+    let warning = "earlier messages were not sent to an image model";
+    let whole = client.ask(&more).await;
+    assert_eq!((whole.status, whole.header("x-webai-warning")), (200, Some(warning)), "{whole:?}");
+    assert_eq!(client.stream(more).await.headers["x-webai-warning"], warning);
+    let alone = client.ask(&json!({ "model": "demo/image", "messages": [last] })).await;
+    assert_eq!((alone.status, alone.header("x-webai-warning")), (200, None), "{alone:?}");
+    for prompt in site.stats().await["prompts"]["list"].as_array().unwrap() {
+        assert_eq!(prompt["chars"], "hills".len(), "{prompt}");
+        assert_eq!(
+            prompt["attachments"].as_array().map(Vec::len).or(prompt["attachments"].as_u64().map(|n| n as usize)),
+            Some(1),
+            "{prompt}"
+        );
+    }
 }

@@ -1,4 +1,11 @@
 //! Every way in which a site fails has its own status and code, and none of them makes a client send a prompt twice.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking"
+)]
 
 mod support;
 

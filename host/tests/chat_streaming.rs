@@ -1,4 +1,11 @@
 //! Nothing waits for the end of an answer: each piece is with the client before the site says the next.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking"
+)]
 
 mod support;
 

@@ -76,6 +76,8 @@ pub enum FailureKind {
     AdapterCpuLimit,
     AdapterMemoryLimit,
     AdapterCrashed,
+    /// This is a retry of a request that reached the site.
+    AlreadySubmitted,
     ClientTooSlow,
     ClientGone,
     ShuttingDown,

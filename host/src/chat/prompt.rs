@@ -180,6 +180,7 @@ mod tests {
             max_tokens: None,
             options: std::collections::BTreeMap::new(),
             temporary: true,
+            fingerprint: None,
         }
     }
 

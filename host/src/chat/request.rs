@@ -51,6 +51,15 @@ pub struct Turn {
     pub parts: Vec<Part>,
 }
 
+/// By which a client's retry of the same request is recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// Of who asks and of what is asked.
+    pub hash: [u8; 32],
+    /// The client says that this may be a retry.
+    pub again: bool,
+}
+
 /// A request for one answer.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -68,4 +77,5 @@ pub struct Request {
     pub options: BTreeMap<String, String>,
     /// Whether the chat should leave no trace in the account's history, where the site can do that.
     pub temporary: bool,
+    pub fingerprint: Option<Fingerprint>,
 }

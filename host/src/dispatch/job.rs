@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::pool::{Lease, Place};
-use super::{Inner, RETRY_AFTER};
+use super::Inner;
+use super::ledger::Record;
+use super::pool::{Lease, NoPage, Place};
 use crate::browser::{Page, PageError};
 use crate::chat::{self, Failure, FailureKind, JobEvent, Outcome, Request, Stage};
 use crate::plugin::{Adapter, AdapterRequest, Call, Report, Timing};
@@ -23,6 +24,7 @@ pub(super) struct Running {
     model: String,
     events: mpsc::Sender<JobEvent>,
     cancel: CancellationToken,
+    record: Record,
     started: Instant,
 }
 
@@ -36,14 +38,22 @@ impl Running {
         cancel: CancellationToken,
     ) -> Self {
         let public = request.model.clone();
+        let record = inner.ledger.open(request.fingerprint);
         let request = Arc::new(render(&adapter, model, request));
-        Self { inner, adapter, request, model: public, events, cancel, started: Instant::now() }
+        Self { inner, adapter, request, model: public, events, cancel, record, started: Instant::now() }
     }
 
     /// Ends with the answer, the failure, or the caller's leaving.
     pub(super) async fn run(self, place: Place) {
         let mut trace = Trace::default();
-        let result = self.attempts(&mut trace).await;
+        let (result, submitted) = match self.may_be_sent().await {
+            Ok(()) => {
+                let result = self.attempts(&mut trace).await;
+                (result, trace.timing.submitted.is_some())
+            }
+            Err(failure) => (Err(failure), true),
+        };
+        self.record.close(submitted, result.as_ref().err());
         drop(place);
         self.log(&trace, &result);
         let last = match result {
@@ -71,18 +81,22 @@ impl Running {
         }
     }
 
+    async fn may_be_sent(&self) -> Result<(), Failure> {
+        tokio::select! {
+            biased;
+            verdict = self.record.may_be_sent() => verdict,
+            () = self.cancel.cancelled() => Err(Failure::new(FailureKind::ClientGone, "")),
+        }
+    }
+
     async fn wait_for_page(&self) -> Result<Lease, Failure> {
         let pool = self.inner.pool(&self.adapter.manifest.id);
-        let lease = pool.lease(&self.inner.instance, &self.adapter.manifest);
-        let wait = self.inner.options.queue_wait;
+        let until = tokio::time::Instant::now() + self.inner.options.queue_wait;
+        let lease = pool.lease(&self.inner.instance, &self.adapter.manifest, until);
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(Failure::new(FailureKind::ClientGone, "")),
             lease = lease => lease.map_err(no_page),
-            () = tokio::time::sleep(wait) => {
-                let message = format!("no page was free within {} s", wait.as_secs());
-                Err(Failure::new(FailureKind::ServerBusy { retry_after: RETRY_AFTER }, message))
-            }
         }
     }
 
@@ -172,12 +186,13 @@ fn retryable(report: &Report) -> bool {
     matches!(&report.result, Err(failure) if failure.kind == FailureKind::BrowserFailed)
 }
 
-fn no_page(error: PageError) -> Failure {
-    match error {
-        PageError::Timeout(what) => {
+fn no_page(why: NoPage) -> Failure {
+    match why {
+        NoPage::Late => Failure::new(FailureKind::Timeout(Stage::Queue), ""),
+        NoPage::Failed(PageError::Timeout(what)) => {
             Failure::new(FailureKind::Timeout(Stage::Navigate), format!("the site's entry did not open: {what}"))
         }
-        error => Failure::new(FailureKind::BrowserFailed, format!("no page could be opened: {error}")),
+        NoPage::Failed(error) => Failure::new(FailureKind::BrowserFailed, format!("no page could be opened: {error}")),
     }
 }
 

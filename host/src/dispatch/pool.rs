@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 
 use crate::browser::{Instance, InstanceState, Page, PageError, PageSpec};
@@ -13,6 +14,11 @@ use crate::plugin::Manifest;
 /// How long a page may take to open its entry.
 const ENTRY: Duration = Duration::from_secs(30);
 
+/// A page that says nothing for this long between two requests is replaced.
+const HANGS: Duration = Duration::from_secs(3);
+/// How often a page is opened anew whose browser died under it.
+const REOPEN: u32 = 4;
+const REOPEN_AFTER: Duration = Duration::from_millis(100);
 /// Pages that are opened at once. Thirty renderers that start together starve each other, and the pages that are in use.
 const OPENINGS: usize = 3;
 
@@ -45,6 +51,14 @@ pub(super) struct Lease {
     permit: OwnedSemaphorePermit,
 }
 
+/// Why a job gets no page.
+#[derive(Debug)]
+pub(super) enum NoPage {
+    /// None was free in time.
+    Late,
+    Failed(PageError),
+}
+
 impl Lease {
     pub(super) fn page(&self) -> &Arc<Page> {
         &self.page
@@ -56,6 +70,11 @@ impl Lease {
         let Ok(page) = Arc::try_unwrap(self.page) else { return };
         let (pool, permit) = (Arc::clone(pool), self.permit);
         tasks.spawn(async move {
+            // A navigation of a page that hangs would only wait for its deadline.
+            if !answers(&page).await {
+                tracing::debug!("a page hangs; it is closed");
+                return;
+            }
             match page.back_to_entry(Some(ENTRY)).await {
                 Ok(()) => pool.idle().push(page),
                 Err(error) => tracing::debug!(%error, "a page did not get back to its entry; it is closed"),
@@ -83,20 +102,28 @@ impl Pool {
         Some(Place(Arc::clone(&self.present)))
     }
 
-    /// Waits for a free slot and gives a page that stands at the adapter's entry. In the order of asking. Safe to cancel.
+    /// Waits for a free slot and a browser, and gives a page that stands at the adapter's entry. In the order of asking. Safe
+    /// to cancel.
     ///
     /// # Errors
-    /// When the browser cannot open the page.
-    pub(super) async fn lease(&self, instance: &Instance, manifest: &Manifest) -> Result<Lease, PageError> {
-        let permit = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| PageError::Closed)?;
+    /// When there is none at `until`, or the browser cannot open the page.
+    pub(super) async fn lease(
+        &self,
+        instance: &Instance,
+        manifest: &Manifest,
+        until: tokio::time::Instant,
+    ) -> Result<Lease, NoPage> {
+        let slot = timeout_at(until, Arc::clone(&self.slots).acquire_owned()).await.map_err(|_| NoPage::Late)?;
+        let permit = slot.map_err(|_| NoPage::Failed(PageError::Closed))?;
         let page = match self.take_idle(manifest) {
             Some(page) => page,
             None => {
-                let _opening = self.openings.acquire().await.map_err(|_| PageError::Closed)?;
+                let turn = timeout_at(until, self.openings.acquire()).await.map_err(|_| NoPage::Late)?;
+                let _turn = turn.map_err(|_| NoPage::Failed(PageError::Closed))?;
                 // While it waited, one may have come back.
                 match self.take_idle(manifest) {
                     Some(page) => page,
-                    None => open(instance, manifest).await?,
+                    None => open_until(instance, manifest, until).await?,
                 }
             }
         };
@@ -108,6 +135,7 @@ impl Pool {
         self.idle().retain(|page| usable(page, manifest));
         let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() else { return Ok(()) };
         if self.idle().is_empty() {
+            browser_is_up(instance).await;
             let _opening = self.openings.acquire().await.map_err(|_| PageError::Closed)?;
             let page = open(instance, manifest).await?;
             self.idle().push(page);
@@ -127,6 +155,11 @@ impl Pool {
     }
 }
 
+/// Whether the page's own script lets anything else run.
+async fn answers(page: &Page) -> bool {
+    matches!(tokio::time::timeout(HANGS, page.title()).await, Ok(Ok(_) | Err(PageError::OriginDenied(_))))
+}
+
 /// Whether the tab is there, and was opened with the rights that this version of the adapter has.
 fn usable(page: &Page, manifest: &Manifest) -> bool {
     page.closed().borrow().is_none() && *page.spec() == spec(manifest)
@@ -144,11 +177,32 @@ fn spec(manifest: &Manifest) -> PageSpec {
     }
 }
 
-/// Opens a page at the entry, waiting for a browser that is being restarted.
-async fn open(instance: &Instance, manifest: &Manifest) -> Result<Page, PageError> {
+/// Waits while the browser is being started; one that has failed for good is not waited for.
+async fn browser_is_up(instance: &Instance) {
     let mut state = instance.state();
-    let up = state.wait_for(|s| !matches!(s, InstanceState::Starting | InstanceState::Restarting { .. })).await;
-    drop(up.map_err(|_| PageError::Closed)?);
+    // An instance that is gone is noticed by the next who wants something of it.
+    let _ = state.wait_for(|s| !matches!(s, InstanceState::Starting | InstanceState::Restarting { .. })).await;
+}
+
+/// Opens a page as soon as there is a browser. One that dies meanwhile is waited for again: that it is gone is known here
+/// before its supervisor has said so.
+async fn open_until(instance: &Instance, manifest: &Manifest, until: tokio::time::Instant) -> Result<Page, NoPage> {
+    let mut tries = 0;
+    loop {
+        timeout_at(until, browser_is_up(instance)).await.map_err(|_| NoPage::Late)?;
+        // From here on it is the navigation's deadline that counts.
+        match open(instance, manifest).await {
+            Err(PageError::Closed | PageError::Other { code: "browser-not-ready", .. }) if tries < REOPEN => {
+                tries += 1;
+                tokio::time::sleep(REOPEN_AFTER * tries).await;
+            }
+            opened => return opened.map_err(NoPage::Failed),
+        }
+    }
+}
+
+/// Opens a page at the entry.
+async fn open(instance: &Instance, manifest: &Manifest) -> Result<Page, PageError> {
     let page = instance.open_page(spec(manifest)).await?;
     page.back_to_entry(Some(ENTRY)).await?;
     Ok(page)

@@ -130,6 +130,7 @@ fn row(kind: &FailureKind) -> (StatusCode, &str, Option<Duration>) {
         K::AdapterCpuLimit => (StatusCode::BAD_GATEWAY, "adapter_cpu_limit", None),
         K::AdapterMemoryLimit => (StatusCode::BAD_GATEWAY, "adapter_memory_limit", None),
         K::AdapterCrashed => (StatusCode::BAD_GATEWAY, "adapter_crashed", None),
+        K::AlreadySubmitted => (StatusCode::FAILED_DEPENDENCY, "already_submitted", None),
         K::ClientTooSlow => (StatusCode::BAD_GATEWAY, "client_too_slow", None),
         K::ClientGone => (CLIENT_GONE, "client_gone", None),
         K::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down", Some(Duration::from_secs(5))),
@@ -171,6 +172,7 @@ mod tests {
             (K::AdapterCpuLimit, 502, "adapter_cpu_limit", None),
             (K::AdapterMemoryLimit, 502, "adapter_memory_limit", None),
             (K::AdapterCrashed, 502, "adapter_crashed", None),
+            (K::AlreadySubmitted, 424, "already_submitted", None),
             (K::ClientTooSlow, 502, "client_too_slow", None),
             (K::ClientGone, 499, "client_gone", None),
             (K::ShuttingDown, 503, "shutting_down", Some(5)),
@@ -185,6 +187,19 @@ mod tests {
             let headers = error.headers();
             assert_eq!(headers.get("retry-after").map(|v| v.to_str().unwrap().parse().unwrap()), after, "{code}");
             assert!(headers.get("x-should-retry").is_none());
+        }
+    }
+
+    #[test]
+    fn every_failure_is_in_the_reference() {
+        for reference in [include_str!("../../../docs/api.md"), include_str!("../../../docs/api.zh-CN.md")] {
+            for (kind, status, code, _) in all() {
+                let named = format!("`{code}`");
+                let has_row = |line: &str| line.starts_with(&format!("| {status} |")) && line.contains(&named);
+                let adapters_own = matches!(kind, FailureKind::Other(_));
+                let logged_only = status == 499 && reference.contains(&format!("{status} {named}"));
+                assert!(adapters_own || logged_only || reference.lines().any(has_row), "{status} {code}");
+            }
         }
     }
 

@@ -179,7 +179,7 @@ impl Adapter {
             wit::Failure::SiteChanged(missing) => {
                 (FailureKind::SiteChanged { step: missing.step, selector: missing.selector }, String::new())
             }
-            wit::Failure::Timeout(m) => (FailureKind::Timeout(progress.clock.stage()), m),
+            wit::Failure::Timeout(m) => (FailureKind::Timeout(progress.clock.late_stage()), m),
             wit::Failure::Cancelled => (FailureKind::ClientGone, String::new()),
             wit::Failure::Upstream(m) => (FailureKind::Upstream, m),
             wit::Failure::Other(fault) if fault.code == "page-closed" => {

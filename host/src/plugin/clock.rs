@@ -107,6 +107,11 @@ impl StageClock {
         self.changed.notify_one();
     }
 
+    /// The stage that a guest means which gave up by itself: guests wait for what remains of the whole call, too.
+    pub(super) fn late_stage(&self) -> Stage {
+        if self.remaining().is_zero() { Stage::Call } else { self.stage() }
+    }
+
     pub(super) fn stage(&self) -> Stage {
         self.lock().stage
     }

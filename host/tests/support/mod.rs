@@ -10,6 +10,7 @@
 )]
 
 pub(crate) mod client;
+pub(crate) mod process;
 pub(crate) mod site;
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
@@ -208,10 +209,17 @@ impl Server {
         stream
     }
 
-    /// Sends SIGTERM and waits for the end.
-    pub(crate) fn terminate(mut self) -> (ExitStatus, String) {
+    pub(crate) fn signal_term(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Sends SIGTERM, if it was not sent yet, and waits for the end.
+    pub(crate) fn terminate(mut self) -> (ExitStatus, String) {
+        // A second signal would end it at once.
+        if !self.log().contains("SIGTERM") {
+            self.signal_term();
+        }
         let status = wait(&mut self.child).expect("it ends on SIGTERM");
         (status, self.log.whole())
     }

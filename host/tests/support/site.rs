@@ -21,6 +21,10 @@ impl Site {
         Self { http, base: format!("http://{}", word_after(&server.log(), mark)) }
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.base
+    }
+
     pub(crate) async fn stats(&self) -> Value {
         let response = self.http.get(format!("{}/stats", self.base)).send().await.unwrap();
         serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()

@@ -103,6 +103,8 @@ impl Supervisor {
                 process.end(CLOSE_GRACE).await;
             }
             Ended::Died(reason) => {
+                // Before the process is reaped: nobody shall take a dead browser for one that is ready.
+                self.state.send_replace(InstanceState::Restarting { attempt: 1, reason: reason.clone() });
                 let stderr = process.stderr_tail();
                 tracing::warn!(instance = self.name, reason, stderr, "the browser is gone");
                 process.end(Duration::ZERO).await;

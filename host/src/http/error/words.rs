@@ -4,7 +4,7 @@
 //! adapter said. The compiler sees to it that both languages use every detail.
 
 use super::super::language::Text;
-use crate::chat::FailureKind;
+use crate::chat::{FailureKind, Stage};
 
 macro_rules! texts {
     ($($name:ident($($detail:ident),*): $en:literal, $zh:literal;)*) => {
@@ -69,9 +69,10 @@ texts! {
     the_body(): "The request body", "请求体";
     the_field(name): "`{name}`", "`{name}`";
 
+    // (In Chinese, a Latin word has a space before it.)
     a_string(): "a string", "字符串";
     a_string_not_empty(): "a string that is not empty", "非空字符串";
-    a_boolean(): "true or false", "true 或 false";
+    a_boolean(): "true or false", " true 或 false";
     a_whole_number(): "a whole number that is not negative", "非负整数";
     at_least_one(): "at least 1", "不小于 1 的整数";
     a_number(): "a number", "数字";
@@ -84,9 +85,10 @@ texts! {
     at_least_one_message(): "at least one message", "至少一条消息";
     at_least_one_part(): "at least one part", "至少一个内容块";
     one_of(values): "one of {values}", "以下值之一：{values}";
-    data_or_https(): "a data: URI or an https:// address", "data: URI 或 https:// 地址";
+    data_or_https(): "a data: URI or an https:// address", " data: URI 或 https:// 地址";
 
     found_nothing(): "nothing", "空缺";
+    found_null(): "null", " null";
     found_boolean(): "a boolean", "布尔值";
     found_empty_string(): "an empty string", "空字符串";
     found_empty_array(): "an empty array", "空数组";
@@ -151,9 +153,14 @@ texts! {
         "The site is not as its adapter knows it: at step `{step}`, {selector} was not found",
         "网站与适配器所了解的不一致：在步骤 `{step}` 没有找到 {selector}";
     timeout(stage): "The site did not answer in time (stage: {stage})", "网站未能及时响应（阶段：{stage}）";
+    no_page_in_time(stage):
+        "No page of this site was free in time (stage: {stage})",
+        "未能及时等到该网站的空闲页面（阶段：{stage}）";
     upstream(): "The site reported an error", "网站返回了错误";
     other(code): "The adapter reported `{code}`", "适配器报告了 `{code}`";
-    server_busy(): "All pages of this site are busy; try again later", "该网站的所有页面都在使用中，请稍后再试";
+    server_busy():
+        "All pages of this site are busy and the queue is full; try again later",
+        "该网站的所有页面都在使用中，队列已满，请稍后再试";
     starting():
         "The server is starting: its browser or its adapters are not up yet",
         "服务正在启动：浏览器或适配器尚未就绪";
@@ -164,6 +171,7 @@ texts! {
     adapter_cpu_limit(): "The adapter used more processor time than it may", "适配器占用的处理器时间超过上限";
     adapter_memory_limit(): "The adapter asked for more memory than it may have", "适配器申请的内存超过上限";
     adapter_crashed(): "The adapter crashed; its log says where", "适配器崩溃，详情见其日志";
+    already_submitted(): "The first try of this request reached the site; it is not sent again", "该请求的首次尝试已发送到网站，不会重复发送";
     client_too_slow(): "The client did not read the answer fast enough", "客户端读取回答过慢";
     client_gone(): "The client has gone", "客户端已断开";
     shutting_down(): "The server is being stopped", "服务正在停止";
@@ -183,6 +191,7 @@ pub(super) fn failure(kind: &FailureKind) -> Text {
         K::ModelUnavailable => model_unavailable(),
         K::InvalidRequest => request_refused(),
         K::SiteChanged { step, selector } => site_changed(step, selector),
+        K::Timeout(stage @ Stage::Queue) => no_page_in_time(stage),
         K::Timeout(stage) => timeout(stage),
         K::Upstream => upstream(),
         K::Other(code) => other(code),
@@ -193,6 +202,7 @@ pub(super) fn failure(kind: &FailureKind) -> Text {
         K::AdapterCpuLimit => adapter_cpu_limit(),
         K::AdapterMemoryLimit => adapter_memory_limit(),
         K::AdapterCrashed => adapter_crashed(),
+        K::AlreadySubmitted => already_submitted(),
         K::ClientTooSlow => client_too_slow(),
         K::ClientGone => client_gone(),
         K::ShuttingDown => shutting_down(),
@@ -210,7 +220,7 @@ mod tests {
     #[test]
     fn every_text_is_there_in_both_languages_with_all_its_details() {
         // These are nothing but their details.
-        const NO_WORDS: &[&str] = &["the_field"];
+        const NO_WORDS: &[&str] = &["the_field", "found_null"];
         let texts = all();
         assert!(texts.len() > 80);
         for (name, details, text) in texts {

@@ -10,11 +10,12 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use futures::StreamExt as _;
 use futures::stream::unfold;
+use sha2::{Digest as _, Sha256};
 
 use super::decode::{DecodeLimits, Draft, Remote, decode};
 use super::encode::Header;
 use super::reply::{self, Answer, Manner};
-use crate::chat::{Attachment, Failure, Request, prompt, usage};
+use crate::chat::{Attachment, Failure, Fingerprint, Request, prompt, usage};
 use crate::config::Reasoning;
 use crate::http::body::read_json;
 use crate::http::context::Context;
@@ -28,12 +29,13 @@ const SMALL: usize = 128 * 1024;
 pub(in crate::http) async fn completions(
     State(edge): State<Arc<Edge>>,
     Extension(context): Extension<Context>,
-    _: Caller,
+    caller: Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
     let style = reasoning_style(&headers, edge.server.reasoning)?;
     let body = read_json(&headers, body, &edge.limits).await?;
+    let fingerprint = fingerprint(&caller, &headers, &body);
     let media = MediaLimits { bytes: edge.limits.image_bytes, pixels: edge.limits.image_pixels };
     let limits = DecodeLimits { attachments: edge.queue.image_limit, media };
     let draft = if body.len() <= SMALL {
@@ -46,7 +48,27 @@ pub(in crate::http) async fn completions(
         entry.stream = draft.stream;
     });
     let fetched = fetch(&edge, draft.remotes(), media).await?;
-    answer(&edge, &context, draft, fetched, style).await
+    answer(&edge, &context, draft, fetched, style, fingerprint).await
+}
+
+/// What makes a request the same for a retry: its caller, and its `Idempotency-Key` or else its body. The SDKs of OpenAI and
+/// Anthropic count their own retries in a header.
+fn fingerprint(caller: &Caller, headers: &HeaderMap, body: &[u8]) -> Fingerprint {
+    let mut hash = Sha256::new();
+    hash.update(caller.name.as_bytes());
+    let key = headers.get("idempotency-key");
+    match key {
+        Some(key) => {
+            hash.update([1]);
+            hash.update(key.as_bytes());
+        }
+        None => {
+            hash.update([0]);
+            hash.update(body);
+        }
+    }
+    let retries = headers.get("x-stainless-retry-count").and_then(|count| count.to_str().ok()?.parse::<u32>().ok());
+    Fingerprint { hash: hash.finalize().into(), again: key.is_some() || retries.is_some_and(|count| count > 0) }
 }
 
 async fn answer(
@@ -55,9 +77,10 @@ async fn answer(
     draft: Draft,
     fetched: Vec<Attachment>,
     style: Reasoning,
+    fingerprint: Fingerprint,
 ) -> Result<Response, ApiError> {
     let (stream, include_usage, ignored) = (draft.stream, draft.include_usage, draft.ignored.join(", "));
-    let request = draft.into_request(context.id.clone(), fetched);
+    let request = Request { fingerprint: Some(fingerprint), ..draft.into_request(context.id.clone(), fetched) };
     let answer = Answer::new(&request, completion_header(&request), context.log.clone());
     // A model that is not there is told by `submit`.
     let kind = edge.dispatcher.kind(&request.model).unwrap_or_default();

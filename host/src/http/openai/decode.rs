@@ -89,6 +89,7 @@ impl Draft {
             max_tokens: self.max_tokens,
             options: self.options,
             temporary: true,
+            fingerprint: None,
         }
     }
 }

@@ -250,7 +250,12 @@ impl wit::HostPage for HostState {
             let (name, mime) = (own.name.clone(), own.mime_type.clone());
             files.push(UploadFile { name, mime, bytes: own.bytes.clone() });
         }
-        self.on_page(|page| async move { page.attach(&selector, files, wait).await }).await
+        let answer = self.on_page(|page| async move { page.attach(&selector, files, wait).await }).await;
+        // What goes up takes its time: what follows has the whole of its own.
+        if self.progress.submitted().is_none() {
+            self.progress.clock.enter(Stage::Submit);
+        }
+        answer
     }
 
     async fn listen(&mut self, _: Resource<PageHandle>, filter: wit::Filter) -> Answer<u32> {

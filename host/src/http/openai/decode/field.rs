@@ -93,7 +93,7 @@ impl<'a> Field<'a> {
     pub(super) fn expected(&self, what: Text) -> ApiError {
         let found = match self.value {
             None => words::found_nothing(),
-            Some(Value::Null) => "null".into(),
+            Some(Value::Null) => words::found_null(),
             Some(Value::Bool(_)) => words::found_boolean(),
             Some(Value::Number(_)) => words::a_number(),
             Some(Value::String(text)) if text.is_empty() => words::found_empty_string(),

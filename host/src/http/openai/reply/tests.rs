@@ -23,6 +23,7 @@ fn request() -> Request {
         max_tokens: None,
         options: BTreeMap::new(),
         temporary: true,
+        fingerprint: None,
     }
 }
 

@@ -1,0 +1,94 @@
+//! An adapter that misbehaves ends its own call, with a code that says how, and nobody else's.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking, their helpers too"
+)]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::Server;
+use support::client::{Client, ask, streaming};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Builds the guest as every adapter is built, and packs it into a folder.
+fn build_into(folder: &Path) {
+    let guest = repository().join("host/tests/guests/hostile");
+    let target = repository().join("target/guest-tests");
+    let rustc = run(Command::new(repository().join("scripts/guest-toolchain")).env("GUEST_QUIET", "1"));
+    let mut cargo = Command::new(env!("CARGO"));
+    for name in
+        ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"]
+    {
+        cargo.env_remove(name);
+    }
+    cargo.env("RUSTC", rustc).args(["build", "--locked", "--release", "--quiet", "--target", "wasm32-unknown-unknown"]);
+    run(cargo.arg("--manifest-path").arg(guest.join("Cargo.toml")).arg("--target-dir").arg(&target));
+    let module = target.join("wasm32-unknown-unknown/release/webai_test_guest_hostile.wasm");
+    let mut pack = Command::new(env!("CARGO_BIN_EXE_webai2api"));
+    pack.args(["adapter", "pack"]).arg(module).arg("--manifest").arg(guest.join("adapter.toml"));
+    run(pack.arg("--output").arg(folder.join("demo.wasm")));
+}
+
+#[tokio::test]
+async fn each_kind_of_misbehaviour_ends_its_own_call_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    build_into(folder.path());
+    let config = "adapters: {pages: 2}\nserver: {keepalive: {holdStatus: 60s}}";
+    let server = Server::builder().config(config).env("WEBAI_BUNDLED", folder.path().to_str().unwrap()).start_ready();
+    let client = Client::of(&server);
+    let mut flow = client.stream(ask("demo/script", "flow")).await;
+    let mut expected = 0;
+    for (what, code) in [
+        ("loop", "adapter_cpu_limit"),
+        ("bomb", "adapter_memory_limit"),
+        ("recursion", "adapter_crashed"),
+        ("trap", "adapter_crashed"),
+    ] {
+        for (prefix, status) in [("", 502), ("sent ", 424)] {
+            let request = ask("demo/script", &format!("{prefix}{what}"));
+            let mut asking = tokio::spawn({
+                let (client, request) = (client.clone(), request.clone());
+                async move { client.ask(&request).await }
+            });
+            // The other stream goes on all the while: piece after piece, none missing.
+            let answer = loop {
+                tokio::select! {
+                    answer = &mut asking => break answer.unwrap(),
+                    piece = flow.next_text() => {
+                        assert_eq!(piece.unwrap(), format!("{expected} "));
+                        expected += 1;
+                    }
+                }
+            };
+            assert_eq!(answer.error(), (status, code), "{prefix}{what}: {answer:?}");
+            assert_eq!(answer.header("x-should-retry"), (status == 424).then_some("false"), "{prefix}{what}");
+            assert_eq!(flow.next_text().await.unwrap(), format!("{expected} "));
+            expected += 1;
+        }
+    }
+    let message = client.ask(&ask("demo/script", "trap")).await.body["error"]["message"].to_string();
+    assert!(!message.contains("as it was told") && !message.contains("wasm"), "the log alone says more: {message}");
+    assert!(server.log().contains("the adapter ended"), "{}", server.log());
+
+    // More than one call of the host may carry.
+    let giant = client.ask(&streaming(ask("demo/script", "giant"))).await;
+    assert_eq!(giant.body["error"]["code"], "adapter_crashed", "{giant:?}");
+    assert_eq!(flow.next_text().await.unwrap(), format!("{expected} "));
+    assert!(server.is_alive());
+}
