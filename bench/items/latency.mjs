@@ -20,6 +20,8 @@ export async function warm(server, pages) {
     // On a busy machine a page may take longer to open than a request may wait: that is not what is measured here.
     const answers = await Promise.all(Array.from({ length: pages }, () => chat(server, { prompt })));
     await server.settle();
+    // The site has sent all entries; thirty renderers on two cores need seconds to show them.
+    await sleep(pages * 150);
     if (answers.every((answer) => answer.tokens.length === 2 && Number(answer.headers['x-webai-queue-ms']) < 100)) return;
   }
   throw new Error(`there were never ${pages} warm pages`);

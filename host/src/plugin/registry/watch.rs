@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use notify::{RecursiveMode, Watcher};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::scan::Scanner;
 use super::{RegistryOptions, Snapshot};
 
 /// A file counts as written when nothing has been heard of its folder for this long.
 const SETTLED: Duration = Duration::from_millis(150);
+/// How far the loader steps back for others, from 0 to 19.
+const NICE: i32 = 10;
 /// Where the system tells nothing (some network mounts), the folders are looked at this often.
 const LOOK_ANYWAY: Duration = Duration::from_secs(10);
 
@@ -28,7 +30,7 @@ pub(super) async fn run(
     let mut first = true;
     loop {
         let target = Arc::clone(&snapshot);
-        let looked = tokio::task::spawn_blocking(move || {
+        let looked = aside(move || {
             let next = scanner.scan();
             let changed = first || differs(&target.load(), &next);
             if changed {
@@ -36,7 +38,7 @@ pub(super) async fn run(
             }
             (scanner, changed)
         });
-        let Ok((returned, changed)) = looked.await else {
+        let Some((returned, changed)) = looked.await else {
             tracing::error!("the adapter loader died: adapters stay as they are until a restart");
             return;
         };
@@ -46,6 +48,20 @@ pub(super) async fn run(
         }
         wait_for_change(&mut events).await;
     }
+}
+
+/// Runs what computes for long on a thread of low priority, so that answers under way do not wait for it. A thread of its own,
+/// because a priority once given up cannot be had back. None if it died.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (sender, done) = oneshot::channel();
+    let run = move || {
+        // For Linux this thread alone, and the compiler's threads that it starts. Where it is refused, all goes on as it was.
+        let _ = rustix::process::setpriority_process(None, NICE);
+        // Nobody waits any more when the registry was dropped.
+        let _ = sender.send(work());
+    };
+    std::thread::Builder::new().name("adapter-loader".into()).spawn(run).ok()?;
+    done.await.ok()
 }
 
 /// Returns when the folders are worth another look.

@@ -62,7 +62,8 @@ const element = (tag, className, testid) => {
   return testid ? name(made, testid) : made;
 };
 
-// A message in the thread. Rendering is put off while it would cost more than a tenth of the time.
+// A message in the thread. Rendering is put off while it would cost more than a thirtieth of the time: many pages may stream
+// at once on a small machine.
 export class Bubble {
   constructor(thread, role) {
     this.article = element('article', `message ${role}`, 'message');
@@ -109,7 +110,7 @@ export class Bubble {
       this.render();
     } else if (!this.timer) {
       const pause = document.hidden ? 500 : 60;
-      this.timer = setTimeout(() => { this.timer = 0; this.render(); }, Math.max(pause, this.cost * 10));
+      this.timer = setTimeout(() => { this.timer = 0; this.render(); }, Math.max(pause, this.cost * 30));
     }
   }
 
