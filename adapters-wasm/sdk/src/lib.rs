@@ -27,17 +27,28 @@
 //! A page error becomes a failure by `?`: an element that was not found is reported as "the site changed", with the step that was
 //! under way and the selector.
 
+//!
+//! Parsers of what sites send, each taking bytes as they come, cut anywhere: [`sse`], [`patch`], [`length_frames`], [`array_items`],
+//! [`connect`], [`socket_io`]; and [`snapshot`], [`data_uri`], [`halves`] for what is in it.
+
+pub mod array_items;
 #[doc(hidden)]
 pub mod bindings;
+pub mod connect;
+pub mod data_uri;
 mod failure;
+pub mod halves;
+pub mod length_frames;
 mod log;
 mod page;
+pub mod patch;
 mod provider;
 mod reply;
 mod request;
+pub mod snapshot;
+pub mod socket_io;
 pub mod sse;
 mod time;
-pub mod wtf8;
 
 pub use bindings::webai::adapter::page::{
     Condition, DialogInfo, Ending, Event, EventBody, Filter, Message, Rect, ResponseHead,
