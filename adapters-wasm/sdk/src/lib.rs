@@ -26,11 +26,12 @@
 //!
 //! A page error becomes a failure by `?`: an element that was not found is reported as "the site changed", with the step that was
 //! under way and the selector.
-
 //!
 //! Parsers of what sites send, each taking bytes as they come, cut anywhere: [`sse`], [`patch`], [`length_frames`], [`array_items`],
-//! [`connect`], [`socket_io`]; and [`snapshot`], [`data_uri`], [`halves`] for what is in it.
+//! [`connect`], [`socket_io`]; and [`snapshot`], [`markers`], [`data_uri`], [`halves`] for what is in it.
+//! [`Answer`] reads one answer with a [`Wire`] made of them.
 
+mod answer;
 pub mod array_items;
 #[doc(hidden)]
 pub mod bindings;
@@ -38,20 +39,25 @@ pub mod connect;
 pub mod data_uri;
 mod failure;
 pub mod halves;
+pub mod kv;
 pub mod length_frames;
 mod log;
+pub mod markers;
 mod page;
 pub mod patch;
 mod provider;
 mod reply;
 mod request;
+pub mod signs;
 pub mod snapshot;
 pub mod socket_io;
 pub mod sse;
 mod time;
 
+pub use answer::{Answer, Piece, Wire};
 pub use bindings::webai::adapter::page::{
-    Condition, DialogInfo, Ending, Event, EventBody, Filter, Message, Rect, ResponseHead,
+    BodyPart, Condition, DialogInfo, Edit, Ending, Event, EventBody, Filter, Message, Rect, ResponseHead, Rewriting,
+    Saved, Source,
 };
 pub use bindings::webai::adapter::reply::{Appetite, Citation};
 pub use bindings::webai::adapter::request::{Attachment, Kind};

@@ -40,6 +40,11 @@ impl Request {
         self.0.attachments()
     }
 
+    /// The indices of all attachments, as [`Page::attach`](crate::Page::attach) takes them.
+    pub fn attachment_indices(&self) -> Vec<u32> {
+        (0..).zip(self.attachments()).map(|(index, _)| index).collect()
+    }
+
     /// Some bytes of an attachment.
     pub fn attachment_bytes(&self, index: u32, offset: u64, length: u32) -> Vec<u8> {
         self.0.attachment_bytes(index, offset, length)
