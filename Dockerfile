@@ -17,7 +17,9 @@ COPY Cargo.toml Cargo.lock ./
 COPY host/Cargo.toml host/
 COPY adapters-wasm/sdk/Cargo.toml adapters-wasm/sdk/
 COPY adapters-wasm/demo/Cargo.toml adapters-wasm/demo/
-RUN for folder in host adapters-wasm/sdk adapters-wasm/demo; do mkdir -p $folder/src && touch $folder/src/lib.rs; done \
+COPY adapters-wasm/deepseek/Cargo.toml adapters-wasm/deepseek/
+COPY adapters-wasm/kimi/Cargo.toml adapters-wasm/kimi/
+RUN for folder in host adapters-wasm/*; do mkdir -p $folder/src && touch $folder/src/lib.rs; done \
     && echo 'fn main() {}' > host/src/main.rs \
     && cargo build --locked --release -p webai2api \
     && RUSTC="$(scripts/guest-toolchain)" cargo build --locked --profile guest --target wasm32-unknown-unknown \

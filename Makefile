@@ -77,5 +77,5 @@ fmt: ## format the sources
 
 # The compiled dependencies and the guest compiler take minutes to make again, and stay.
 clean: ## remove what was built from our own sources
-	cargo clean -p webai2api -p webai-adapter -p webai-adapter-demo
+	cargo clean -p webai2api -p webai-adapter $$(sed -n 's/^name = "\(.*\)"/-p \1/p' adapters-wasm/*/Cargo.toml | grep -v 'webai-adapter$$')
 	rm -rf target/adapters target/bench

@@ -2,12 +2,7 @@
 
 mod wire;
 
-use webai_adapter::{
-    Account, Adapter, Appetite, Ending, EventBody, Failure, Filter, Finish, Outcome, Page, Reply, Request, Seconds,
-    register,
-};
-
-use wire::{Answer, Patch};
+use webai_adapter::{Account, Adapter, Answer, Failure, Filter, Outcome, Page, Reply, Request, Seconds, register};
 
 const CHAT_URL: &str = "http://demo.localhost/api/chat";
 const COMPOSER: &str = "testid=composer";
@@ -45,17 +40,12 @@ impl Adapter for Demo {
         page.within(Seconds(5), |page| page.fill(COMPOSER, &request.prompt()))?;
 
         page.step("send");
-        let answers = page.listen(&Filter {
-            url: CHAT_URL.into(),
-            method: Some("POST".into()),
-            statuses: Vec::new(),
-            content_types: Vec::new(),
-        })?;
+        let answer = Answer::expect(page, &Filter::post(CHAT_URL), STOP)?;
         reply.submitting();
         page.within(Seconds(5), |page| page.click(SEND))?;
 
         page.step("read the answer");
-        read(page, reply, answers)
+        answer.read(reply, &mut wire::Stream::default())
     }
 }
 
@@ -123,12 +113,13 @@ fn set_thinking(page: &Page, request: &Request) -> Result<(), Failure> {
 }
 
 fn attach(page: &Page, request: &Request) -> Result<(), Failure> {
-    let count = u32::try_from(request.attachments().len()).unwrap_or(u32::MAX);
+    let files = request.attachment_indices();
+    let count = files.len();
     if count == 0 {
         return Ok(());
     }
     page.step("attach files");
-    page.attach("testid=file-input", &(0..count).collect::<Vec<_>>())?;
+    page.attach("testid=file-input", &files)?;
     page.step("wait for the uploads");
     let last = format!("css=[data-testid=attachment]:not([data-state=uploading]) >> nth={}", count - 1);
     page.within(Seconds(60), |page| page.text(&last))?;
@@ -136,64 +127,4 @@ fn attach(page: &Page, request: &Request) -> Result<(), Failure> {
         0 => Ok(()),
         failed => Err(Failure::InvalidRequest(format!("the site refused {failed} of {count} files"))),
     }
-}
-
-/// Reads the one answer that belongs to this request.
-fn read(page: &Page, reply: &Reply, answers: u32) -> Result<Outcome, Failure> {
-    let mut answer = Answer::default();
-    let mut status = None;
-    let mut refusal = Vec::new();
-    while let Some(event) = page.next(webai_adapter::remaining())? {
-        if event.source != answers {
-            continue;
-        }
-        match event.body {
-            EventBody::Response(head) => {
-                reply.accepted();
-                status = Some(head.status);
-            }
-            EventBody::Bytes(bytes) if status == Some(200) => {
-                for patch in answer.push(&bytes)? {
-                    if send(reply, patch) == Appetite::Stop {
-                        page.step("stop the answer");
-                        page.within(Seconds(1), |page| page.click(STOP))?;
-                        return Ok(Outcome::stop().with_conversation(answer.conversation()));
-                    }
-                }
-                if answer.is_over() {
-                    return finish(&answer);
-                }
-            }
-            EventBody::Bytes(bytes) => refusal.extend(bytes),
-            EventBody::End(Ending::Complete | Ending::Aborted) if status == Some(200) => return finish(&answer),
-            EventBody::End(_) => return Err(wire::refused(status.unwrap_or_default(), &refusal)),
-            EventBody::Failed(why) => {
-                return Err(Failure::Upstream(format!("the connection to the demo site broke: {why}")));
-            }
-            _ => {}
-        }
-    }
-    Err(Failure::Timeout("the answer did not end".into()))
-}
-
-fn send(reply: &Reply, patch: Patch) -> Appetite {
-    match patch {
-        Patch::Text(text) => reply.text(text),
-        Patch::Reasoning(text) => reply.reasoning(text),
-        Patch::Picture { mime, bytes } => reply.media(&mime, &bytes),
-    }
-}
-
-fn finish(answer: &Answer) -> Result<Outcome, Failure> {
-    if let Some(error) = answer.error() {
-        return Err(error);
-    }
-    let finish = match answer.finish_reason() {
-        Some("stop") => Finish::Stop,
-        Some("length") => Finish::Length,
-        Some("content_filter") => Finish::ContentFilter,
-        Some(other) => Finish::Other(other.to_owned()),
-        None => return Err(Failure::Upstream("the demo site broke the answer off".into())),
-    };
-    Ok(Outcome::new(finish).with_conversation(answer.conversation()).with_model(answer.model()))
 }

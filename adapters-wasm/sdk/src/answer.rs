@@ -40,6 +40,18 @@ impl Piece {
     }
 }
 
+impl Filter {
+    /// POST requests to this URL pattern, whatever the answer.
+    pub fn post(url: &str) -> Self {
+        Self { url: url.into(), method: Some("POST".into()), statuses: Vec::new(), content_types: Vec::new() }
+    }
+
+    /// Requests or WebSockets of this URL pattern, whatever the method and the answer.
+    pub fn url(url: &str) -> Self {
+        Self { url: url.into(), method: None, statuses: Vec::new(), content_types: Vec::new() }
+    }
+}
+
 /// A site's wire format: what its bytes mean. It knows no page, so it can be tested without one.
 pub trait Wire {
     /// Whether this is the answer, and not an error in its place.
@@ -108,8 +120,7 @@ impl<'p> Answer<'p> {
 
     /// It may go on in messages of a WebSocket that is opened from now on.
     pub fn or_on_socket(mut self, url: &str) -> Result<Self, PageError> {
-        let filter = Filter { url: url.into(), method: None, statuses: Vec::new(), content_types: Vec::new() };
-        self.socket = Some(self.page.listen(&filter)?);
+        self.socket = Some(self.page.listen(&Filter::url(url))?);
         Ok(self)
     }
 

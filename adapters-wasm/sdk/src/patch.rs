@@ -9,9 +9,10 @@
 //! document.apply(r#"{"p":"/parts/-1","o":"append","v":"lo"}"#).unwrap();
 //! let changes = document.apply(r#"{"v":" there"}"#).unwrap();
 //! assert_eq!((&*changes[0].path, &changes[0].what), ("/parts/0", &What::Grew(" there".into())));
-//! assert_eq!(document.text("/parts/0"), Some("Hello there"));
+//! assert_eq!(document.text("/parts/0").as_deref(), Some("Hello there"));
 //! ```
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::{Map, Value};
@@ -150,9 +151,9 @@ impl Document {
         self.root.pointer(pointer)
     }
 
-    /// The text at a pointer.
-    pub fn text(&self, pointer: &str) -> Option<&str> {
-        self.get(pointer)?.as_str()
+    /// The text at a pointer, but for half a character at its end that waits for its other half.
+    pub fn text(&self, pointer: &str) -> Option<Cow<'_, str>> {
+        Some(halves::join(self.get(pointer)?.as_str()?).0)
     }
 
     fn change(
