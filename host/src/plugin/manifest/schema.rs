@@ -68,7 +68,7 @@ fn check_schema(at: &str, schema: &Value, depth: usize, problems: &mut Vec<Probl
         }
     }
     for name in texts(rules.get("required")) {
-        if !rules.get("properties").is_some_and(|all| all.get(name).is_some()) {
+        if rules.get("properties").is_none_or(|all| all.get(name).is_none()) {
             problem(problems, &format!("{at}.required"), name, "is not among `properties`");
         }
     }
