@@ -63,7 +63,7 @@ pub(super) fn hash(file: &[u8]) -> String {
 
 /// What an adapter is given beside its file.
 #[derive(Debug, Clone, Default)]
-pub struct Given<'a> {
+pub(super) struct Given<'a> {
     pub generation: u64,
     /// The operator's settings for it, if there are any.
     pub settings: Option<&'a Value>,
