@@ -57,6 +57,9 @@ impl Files {
             let same = self.seen.get(path).is_some_and(|seen| stamp.is_some() && seen.stamp == stamp);
             if !same {
                 let content = read(path, *source).and_then(|bytes| parse(&bytes));
+                if let Err(problem) = &content {
+                    tracing::warn!(path = %path.display(), "adapter not loaded: {problem}");
+                }
                 self.seen.insert(path.clone(), Seen { stamp, source: *source, content });
             }
         }

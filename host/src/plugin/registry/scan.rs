@@ -255,7 +255,9 @@ impl Scanner {
                 if let Some(before) = &before {
                     let label = before.adapter.label();
                     tracing::info!(adapter = label, "its file is gone: the adapter takes no more requests");
-                    self.lock.entry(id).serving = None;
+                    if let Some(decided) = self.lock.lock.adapters.get_mut(id) {
+                        decided.serving = None;
+                    }
                 }
                 before
             }
