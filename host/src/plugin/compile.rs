@@ -111,3 +111,28 @@ pub enum CompileError {
     #[error("{0}")]
     Compile(String),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compiler(program: &str) -> Compiler {
+        Compiler { program: program.into(), cache: "/".into() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_compile_that_does_not_end_is_ended() {
+        // It runs for ever, whatever it is told.
+        let error = compiler("yes").run(b"").await.unwrap_err();
+        assert!(error.contains("more than 60 s"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_compiler_that_dies_or_is_not_there_is_told() {
+        let error = compiler("false").run(b"some bytes that nobody reads").await.unwrap_err();
+        assert!(error.contains("ended with exit status: 1"), "{error}");
+        let error = compiler("/nowhere/webai2api").run(b"").await.unwrap_err();
+        assert!(error.contains("cannot be started"), "{error}");
+        compiler("true").run(b"").await.unwrap();
+    }
+}
