@@ -170,5 +170,6 @@ fn dispatch(config: &Config) -> DispatchOptions {
         },
         cancel: deadlines.cancel,
         settings: config.backend.adapter.iter().map(|(id, value)| (id.clone(), value.to_string())).collect(),
+        pictures: None,
     }
 }

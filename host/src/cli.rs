@@ -4,6 +4,7 @@ mod adapter;
 mod banner;
 mod config;
 mod key;
+mod kit;
 mod serve;
 
 use std::io::Write as _;
@@ -99,7 +100,7 @@ pub fn run() -> ExitCode {
         Command::Serve => serve::run(&loaded),
         Command::Config(ConfigCommand::Check) => config::check(&loaded),
         Command::Key(KeyCommand::Show) => key::show(&loaded.config),
-        Command::Adapter(command) => adapter::run(&command),
+        Command::Adapter(command) => adapter::run(&command, &loaded.config),
         Command::Key(KeyCommand::Rotate) => key::rotate(&loaded.config),
     };
     match result {

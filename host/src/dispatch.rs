@@ -9,6 +9,7 @@ mod ledger;
 mod pool;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -70,6 +71,8 @@ pub struct DispatchOptions {
     pub cancel: Duration,
     /// The operator's settings of each adapter, as JSON objects.
     pub settings: BTreeMap<String, String>,
+    /// Where a picture of the page is kept when a request fails on it, named after the request's id.
+    pub pictures: Option<PathBuf>,
 }
 
 impl Default for DispatchOptions {
@@ -81,6 +84,7 @@ impl Default for DispatchOptions {
             deadlines: Deadlines::default(),
             cancel: Duration::from_secs(1),
             settings: BTreeMap::new(),
+            pictures: None,
         }
     }
 }

@@ -60,7 +60,8 @@ impl Bench {
         let mut named = texts(manifest.page.iter().chain(&manifest.pass).map(ToString::to_string).collect());
         named.extend(manifest.listen.iter().map(ToString::to_string));
         let replica = Replica::start(&options.fixtures, &named).await?;
-        let internal = |what: &'static str| move |error: std::io::Error| SuiteError::Internal { what, message: error.to_string() };
+        let internal =
+            |what: &'static str| move |error: std::io::Error| SuiteError::Internal { what, message: error.to_string() };
         let guard = GuardOptions { mappings: replica.mappings(), upstream: None, unmapped: Unmapped::Refuse };
         let guard = Guard::start(guard).await.map_err(internal("the egress guard does not start"))?;
         let folder = std::env::temp_dir().join(format!("webai2api-test-{}", uuid::Uuid::new_v4()));
@@ -119,8 +120,8 @@ impl Bench {
             queue_wait: Duration::from_secs(60),
             deadlines: Deadlines {
                 submit: Duration::from_secs(30),
-                first_byte: Duration::from_secs(30),
-                idle: Duration::from_secs(20),
+                first_byte: Duration::from_secs(15),
+                idle: Duration::from_secs(15),
                 ..Deadlines::default()
             },
             settings: BTreeMap::from([(self.manifest.id.clone(), self.settings.clone())]),

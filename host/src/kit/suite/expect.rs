@@ -187,7 +187,9 @@ fn check_media(bench: &Bench, wanted: &[MediaSpec], seen: &[(String, Vec<u8>)], 
         problems.unless(wanted.mime == *mime, format!("a file of type {}", wanted.mime), mime.clone());
         let Some(name) = &wanted.file else { continue };
         match bench.replica.files().bytes(name) {
-            Ok(file) => problems.unless(file == *bytes, format!("the bytes of {name}"), format!("{} others", bytes.len())),
+            Ok(file) => {
+                problems.unless(file == *bytes, format!("the bytes of {name}"), format!("{} others", bytes.len()))
+            }
             Err(error) => problems.add("a file to compare with", error),
         }
     }

@@ -95,7 +95,12 @@ impl Case {
         }
         // Writing to a string does not fail.
         for problem in &self.problems {
-            let _ = write!(out, "\n    expected: {}\n    seen:     {}", indented(&problem.expected), indented(&problem.seen));
+            let _ = write!(
+                out,
+                "\n    expected: {}\n    seen:     {}",
+                indented(&problem.expected),
+                indented(&problem.seen)
+            );
         }
         let _ = write!(out, "\n    the request ended so: {}", indented(&self.outcome));
         if let Some(step) = &self.step {
@@ -151,7 +156,9 @@ mod tests {
             traffic: (0..20).map(|n| format!("GET /{n}")).collect(),
         };
         let text = case.text();
-        for part in ["FAILED", "expected: the text", "seen:     \"b\"", "step: send", "testid=send", "/tmp/a.png", "8 before"] {
+        for part in
+            ["FAILED", "expected: the text", "seen:     \"b\"", "step: send", "testid=send", "/tmp/a.png", "8 before"]
+        {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(!text.contains("GET /7") && text.contains("GET /8"));

@@ -25,8 +25,7 @@ pub(super) fn streams(answered: &Answered, seen: &Seen, problems: &mut Problems)
         return;
     }
     let is_piece = |delta: &Delta| matches!(delta, Delta::Text(_) | Delta::Reasoning(_));
-    let pieces: Vec<Instant> =
-        answered.deltas.iter().filter(|(_, delta)| is_piece(delta)).map(|(at, _)| *at).collect();
+    let pieces: Vec<Instant> = answered.deltas.iter().filter(|(_, delta)| is_piece(delta)).map(|(at, _)| *at).collect();
     problems.unless(pieces.len() >= 2, "two deltas or more", pieces.len().to_string());
     let last_sent = seen.streams.iter().filter_map(|stream| stream.last_sent).max();
     if let (Some(first), Some(last)) = (pieces.first(), last_sent) {
@@ -114,16 +113,15 @@ pub(super) async fn cancel(
 }
 
 /// The rest of the case: the account is of use again.
-async fn answered_again(
-    bench: &Bench,
-    dispatcher: &Dispatcher,
-    request: Request,
-    problems: &mut Problems,
-) -> Answered {
+async fn answered_again(bench: &Bench, dispatcher: &Dispatcher, request: Request, problems: &mut Problems) -> Answered {
     if let Err(error) = bench.replica.enter("ok", Twist::None).await {
         problems.add("the state `ok` can be set up", error);
     }
-    let request = Request { model: standard_model(bench, &request), turns: vec![super::turn(&super::user(&prompt(bench)))], ..request };
+    let request = Request {
+        model: standard_model(bench, &request),
+        turns: vec![super::turn(&super::user(&prompt(bench)))],
+        ..request
+    };
     let answered = match bench::ask(bench, dispatcher, request).await {
         Ok(job) => bench::collect(job).await,
         Err(failure) => Answered { deltas: Vec::new(), submitted: false, result: Err(failure) },

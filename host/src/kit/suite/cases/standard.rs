@@ -1,6 +1,6 @@
 //! The cases that every adapter must pass (contract.md, section 6).
 
-use super::{Kind, Plan, Question, messages, own, user};
+use super::{Kind, Plan, Question, messages, own};
 use crate::kit::suite::bench::Bench;
 use crate::kit::suite::report::Verdict;
 use crate::lab::replica::Twist;
@@ -65,10 +65,7 @@ const STANDARD: [Standard; 12] = [
         twist: Twist::ForeignAnswer,
         ..case("foreign-answer", "the prompt is redirected to another origin", "ok", Kind::Foreign)
     },
-    Standard {
-        twist: Twist::Hang,
-        ..case("killed", "the browser dies between prompt and answer", "ok", Kind::Killed)
-    },
+    Standard { twist: Twist::Hang, ..case("killed", "the browser dies between prompt and answer", "ok", Kind::Killed) },
 ];
 
 /// All cases, the author's after the standard ones.
@@ -156,6 +153,5 @@ mod tests {
     fn names_are_told_apart() {
         let names: std::collections::BTreeSet<&str> = STANDARD.iter().map(|case| case.name).collect();
         assert_eq!(names.len(), STANDARD.len());
-        assert_eq!(user("x").role, RoleName::User);
     }
 }
