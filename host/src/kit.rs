@@ -4,9 +4,15 @@
 //! is another one.
 
 mod build;
+mod check;
 mod journal;
+mod scaffold;
 mod suite;
+mod watch;
 
 pub use build::{BuildError, Built, build};
+pub use check::{Findings, check};
 pub use journal::Journal;
+pub use scaffold::{Language, ScaffoldError, scaffold};
 pub use suite::{Case, Options, Report, SuiteError, Verdict, run};
+pub use watch::{WatchError, watch};

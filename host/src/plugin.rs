@@ -26,7 +26,7 @@ use crate::chat::{Attachment, Kind};
 pub use call::{Account, Call, Report, Timing};
 pub use clock::Deadlines;
 pub use engine::{Engine, EngineError};
-pub use loader::{Adapter, LoadError};
+pub use loader::{Adapter, LoadError, try_load};
 pub use manifest::{Manifest, ManifestError, Model, Version};
 pub use package::{PackageError, pack, read_manifest};
 pub use registry::{Registry, RegistryOptions, Status};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -30,6 +30,41 @@ pub(super) enum Command {
         #[arg(long, value_name = "FOLDER")]
         pictures: Option<PathBuf>,
     },
+    /// Make a new adapter's project, which builds and passes the suite as it is
+    New {
+        /// Of a-z 0-9 and -, beginning with a letter
+        id: String,
+        #[arg(long, value_enum, default_value = "rust")]
+        lang: Lang,
+        /// The project's folder (else one named like the id, here)
+        #[arg(long, value_name = "FOLDER")]
+        folder: Option<PathBuf>,
+        /// The folder of the SDK's crate, webai-adapter (else from its repository)
+        #[arg(long, value_name = "FOLDER")]
+        sdk: Option<PathBuf>,
+    },
+    /// Say what an adapter is, and all that is wrong with it, without running it
+    Check {
+        /// An adapter's folder, or its .wasm file
+        path: PathBuf,
+        /// The folder with site.toml (else `fixtures` in the adapter's folder)
+        #[arg(long, value_name = "FOLDER")]
+        fixtures: Option<PathBuf>,
+    },
+    /// Build an adapter at every save and put it where a running server swaps it in
+    Watch {
+        folder: PathBuf,
+        /// The server's folder of adapters (else `adapters` in the data folder)
+        #[arg(long, value_name = "FOLDER")]
+        into: Option<PathBuf>,
+    },
+}
+
+/// What an adapter is written in.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Lang {
+    Rust,
+    Js,
 }
 
 pub(super) fn run(command: &Command, config: &Config) -> anyhow::Result<()> {
@@ -38,7 +73,46 @@ pub(super) fn run(command: &Command, config: &Config) -> anyhow::Result<()> {
             let asked = Test { path, fixtures: fixtures.as_deref(), case: case.as_deref(), json: *json };
             test(&asked, pictures.clone(), config)
         }
+        Command::New { id, lang, folder, sdk } => new(id, *lang, folder.as_deref(), sdk.as_deref()),
+        Command::Check { path, fixtures } => check(path, fixtures.as_deref()),
+        Command::Watch { folder, into } => {
+            let own = || config.adapters.dir.clone().unwrap_or_else(|| config.log.data_dir.join("adapters"));
+            watch(folder, &into.clone().unwrap_or_else(own))
+        }
     }
+}
+
+fn new(id: &str, lang: Lang, folder: Option<&Path>, sdk: Option<&Path>) -> anyhow::Result<()> {
+    let language = match lang {
+        Lang::Rust => kit::Language::Rust,
+        Lang::Js => kit::Language::JavaScript,
+    };
+    let folder = folder.map_or_else(|| PathBuf::from(id), Path::to_owned);
+    // It must hold wherever the project is built from.
+    let sdk = sdk.map(std::fs::canonicalize).transpose().context("the SDK's folder cannot be found")?;
+    for path in kit::scaffold(id, language, &folder, sdk.as_deref())? {
+        print(&path.display().to_string());
+    }
+    print(&format!("\nNext: webai2api adapter test {}", folder.display()));
+    Ok(())
+}
+
+fn check(path: &Path, fixtures: Option<&Path>) -> anyhow::Result<()> {
+    let findings = kit::check(path, fixtures);
+    for fact in &findings.facts {
+        print(fact);
+    }
+    if findings.wrong.is_empty() {
+        print("Nothing is wrong with it.");
+        return Ok(());
+    }
+    bail!("{} mistakes:\n  {}", findings.wrong.len(), findings.wrong.join("\n  "))
+}
+
+fn watch(folder: &Path, into: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(into).with_context(|| format!("{} cannot be made", into.display()))?;
+    print(&format!("watching {}; builds go to {}", folder.display(), into.display()));
+    Ok(kit::watch(folder, into, print)?)
 }
 
 struct Test<'a> {
