@@ -56,9 +56,9 @@ pub(super) struct Answered {
 impl Bench {
     pub(super) async fn start(options: &Options) -> Result<Self, SuiteError> {
         let manifest = read_manifest(&options.adapter).map_err(|error| SuiteError::Adapter(error.to_string()))?;
-        let texts = |items: Vec<String>| items;
-        let mut named = texts(manifest.page.iter().chain(&manifest.pass).map(ToString::to_string).collect());
-        named.extend(manifest.listen.iter().map(ToString::to_string));
+        let mut named: Vec<String> = manifest.page.iter().chain(&manifest.pass).map(ToString::to_string).collect();
+        named.extend(manifest.listen.iter().chain(&manifest.save).map(ToString::to_string));
+        named.extend(manifest.rewrite.iter().map(|rule| rule.url.to_string()));
         let replica = Replica::start(&options.fixtures, &named).await?;
         let internal =
             |what: &'static str| move |error: std::io::Error| SuiteError::Internal { what, message: error.to_string() };
