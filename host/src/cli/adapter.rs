@@ -20,12 +20,15 @@ pub(super) enum Command {
     },
     #[command(flatten)]
     Kit(super::kit::Command),
+    #[command(flatten)]
+    Remote(super::remote::Command),
 }
 
 pub(super) fn run(command: &Command, config: &crate::config::Config) -> anyhow::Result<()> {
     match command {
         Command::Pack { module, manifest, output } => pack(module, manifest, output),
         Command::Kit(command) => super::kit::run(command, config),
+        Command::Remote(command) => super::remote::run(command, config),
     }
 }
 

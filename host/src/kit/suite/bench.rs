@@ -1,9 +1,10 @@
 //! The whole host around one adapter, with a replica for its site.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use crate::browser::guard::{Guard, GuardOptions, Unmapped};
 use crate::browser::{Instance, InstanceOptions, InstanceState, LaunchOptions, Profile};
@@ -28,7 +29,6 @@ pub(super) struct Bench {
     pub(super) pictures: PathBuf,
     registry: Arc<Registry>,
     instance: Arc<Instance>,
-    settings: String,
     label: String,
     /// Below the system's temporary folder; removed with this.
     _folder: Folder,
@@ -70,7 +70,14 @@ impl Bench {
         let file = folder.0.join(format!("{}.wasm", manifest.id));
         std::fs::write(&file, &options.adapter).map_err(internal("no temporary file"))?;
         let engine = Engine::new(None).map_err(|error| SuiteError::Adapter(error.to_string()))?;
-        let bundled = RegistryOptions { bundled: vec![folder.0.clone()], ..RegistryOptions::default() };
+        // Where nothing is set, the schema's defaults hold.
+        let config = &replica.file().config;
+        let settings = (!config.is_empty()).then(|| Value::Object(config.clone().into_iter().collect()));
+        let bundled = RegistryOptions {
+            bundled: vec![folder.0.clone()],
+            settings: settings.map(|settings| (manifest.id.clone(), settings)).into_iter().collect(),
+            ..RegistryOptions::default()
+        };
         let registry = Arc::new(Registry::start(engine, bundled));
         let label = loaded(&registry, &manifest.id).await?;
         let launch = LaunchOptions {
@@ -80,7 +87,6 @@ impl Bench {
         };
         let instance = InstanceOptions { name: "test".into(), profile: Profile::Throwaway, launch };
         let instance = Arc::new(Instance::spawn(instance));
-        let settings = serde_json::Value::Object(replica.file().config.clone().into_iter().collect()).to_string();
         let bench = Self {
             replica,
             manifest,
@@ -88,7 +94,6 @@ impl Bench {
             pictures: options.pictures.clone(),
             registry,
             instance,
-            settings,
             label,
             _folder: folder,
             _guard: guard,
@@ -124,7 +129,6 @@ impl Bench {
                 idle: Duration::from_secs(15),
                 ..Deadlines::default()
             },
-            settings: BTreeMap::from([(self.manifest.id.clone(), self.settings.clone())]),
             pictures: Some(self.pictures.clone()),
             ..DispatchOptions::default()
         };
@@ -150,7 +154,8 @@ async fn loaded(registry: &Registry, id: &str) -> Result<String, SuiteError> {
     match registry.get(id) {
         Some(adapter) => Ok(adapter.label()),
         None => {
-            let problem = registry.status().into_iter().find_map(|status| status.problem);
+            let broken = registry.broken().into_iter().map(|file| file.problem).next();
+            let problem = broken.or_else(|| registry.entry(id).and_then(|entry| entry.problem));
             Err(SuiteError::Adapter(problem.unwrap_or_else(|| "it does not serve".into())))
         }
     }
