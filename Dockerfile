@@ -19,6 +19,7 @@ COPY adapters-wasm/sdk/Cargo.toml adapters-wasm/sdk/
 COPY adapters-wasm/demo/Cargo.toml adapters-wasm/demo/
 COPY adapters-wasm/deepseek/Cargo.toml adapters-wasm/deepseek/
 COPY adapters-wasm/kimi/Cargo.toml adapters-wasm/kimi/
+COPY adapters-wasm/chatgpt/Cargo.toml adapters-wasm/chatgpt/
 RUN for folder in host adapters-wasm/*; do mkdir -p $folder/src && touch $folder/src/lib.rs; done \
     && echo 'fn main() {}' > host/src/main.rs \
     && cargo build --locked --release -p webai2api \

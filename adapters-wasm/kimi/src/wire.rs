@@ -161,7 +161,7 @@ impl Stream {
             self.status = message.status;
         }
         message.blocks.into_iter().for_each(|block| self.block(block, false, pieces));
-        citations(&message.refs, pieces);
+        pieces.extend(Piece::citations(&message.refs));
     }
 
     fn block(&mut self, event: BlockEvent, appends: bool, pieces: &mut Vec<Piece>) {
@@ -175,7 +175,7 @@ impl Stream {
             self.content(&event.id, false, appends, &content.content, pieces);
         }
         if let Some(tool) = event.tool {
-            citations(&tool, pieces);
+            pieces.extend(Piece::citations(&tool));
         }
         if let Some(Exception { error: Reason { reason } }) = event.exception {
             self.failure = Some(match reason.as_str() {
@@ -202,25 +202,6 @@ impl Stream {
                 pieces.extend(blocks.map(|block| block.piece(block.content.text())));
             }
         }
-    }
-}
-
-/// Sources are objects with an address and a title; in which lists they lie has changed several times.
-fn citations(value: &Value, pieces: &mut Vec<Piece>) {
-    match value {
-        Value::Array(items) => items.iter().for_each(|item| citations(item, pieces)),
-        Value::Object(fields) => {
-            let text = |name: &str| fields.get(name).and_then(Value::as_str);
-            if let (Some(url), Some(title)) = (text("url"), text("title")) {
-                let citation = Piece::Citation { url: url.to_owned(), title: title.to_owned() };
-                if !pieces.contains(&citation) {
-                    pieces.push(citation);
-                }
-            } else {
-                fields.values().for_each(|field| citations(field, pieces));
-            }
-        }
-        _ => {}
     }
 }
 

@@ -1,5 +1,7 @@
 //! Reads the one answer that belongs to a prompt.
 
+use serde_json::Value;
+
 use crate::data_uri::Data;
 use crate::{
     Appetite, Condition, Ending, Event, EventBody, Failure, Filter, Finish, Outcome, Page, PageError, Reply,
@@ -25,6 +27,27 @@ pub enum Piece {
 }
 
 impl Piece {
+    /// Every source that is named in this value: an object with `url` and `title`, however deep. In which lists sites keep them
+    /// changes often, what one looks like does not.
+    pub fn citations(value: &Value) -> Vec<Self> {
+        let mut found = Vec::new();
+        let mut open = vec![value];
+        while let Some(value) = open.pop() {
+            match value {
+                Value::Array(items) => open.extend(items.iter().rev()),
+                Value::Object(fields) => {
+                    let text = |name: &str| Some(fields.get(name)?.as_str()?.to_owned());
+                    match (text("url"), text("title")) {
+                        (Some(url), Some(title)) => found.push(Self::Citation { url, title }),
+                        _ => open.extend(fields.values().rev()),
+                    }
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
     fn send(self, reply: &Reply) -> Appetite {
         match self {
             Self::Text(text) => reply.text(text),
