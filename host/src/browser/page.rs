@@ -13,6 +13,7 @@ mod keys;
 mod listen;
 mod navigate;
 mod query;
+mod rewrite;
 mod setup;
 mod upload;
 mod watches;
@@ -40,11 +41,13 @@ use gate::Gate;
 use inbox::Inbox;
 use listen::Capture;
 use navigate::Document;
+use rewrite::Rewrites;
 use watches::Watches;
 use world::Worlds;
 
 pub use inbox::CLIENT_TOO_SLOW;
 pub use query::Bounds;
+pub use rewrite::{RewriteGrant, Rewriting};
 pub use upload::UploadFile;
 
 /// For an act for which the caller named no time.
@@ -72,6 +75,10 @@ pub struct PageSpec {
     pub pass: Vec<Origin>,
     /// What may be listened to.
     pub listen: Vec<UrlPattern>,
+    /// Which bodies may be changed.
+    pub rewrite: Vec<RewriteGrant>,
+    /// What may be fetched for the answer.
+    pub save: Vec<UrlPattern>,
     /// A selector: clicked when the caller has gone.
     pub stop_button: Option<String>,
     /// A cookie jar of its own, which goes with the page.
@@ -120,6 +127,7 @@ struct Shared {
     capture: Capture,
     worlds: Worlds,
     watches: Watches,
+    rewrites: Rewrites,
     /// What became of the last input.
     landed: watch::Sender<Option<act::Landing>>,
     gate: Gate,
@@ -154,6 +162,7 @@ impl Page {
             inbox,
             worlds: Worlds::default(),
             watches: Watches::default(),
+            rewrites: Rewrites::new(&spec),
             landed: watch::Sender::new(None),
             gate: Gate::default(),
             document: watch::Sender::new(Document::default()),
@@ -200,6 +209,7 @@ impl Page {
         self.shared.acts.store(0, Ordering::Relaxed);
         self.shared.capture.clear();
         self.shared.stop_watches();
+        self.shared.stop_rewrites();
         self.shared.inbox.begin();
     }
 
@@ -228,6 +238,7 @@ impl Page {
     pub fn end_call(&self) {
         self.shared.capture.clear();
         self.shared.stop_watches();
+        self.shared.stop_rewrites();
         self.shared.inbox.end();
     }
 }

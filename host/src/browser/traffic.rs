@@ -186,6 +186,12 @@ impl Traffic {
         out
     }
 
+    /// Whether a request, of which `Network.requestWillBeSent` tells, was sent by a document or worker that is granted.
+    pub(super) fn admits(&self, event: &Event) -> bool {
+        let sent = wire::read::<wire::RequestSent<'_>>(event);
+        sent.is_ok_and(|sent| self.scope.is_of_page(&event.session) && self.scope.admits(&event.session, &sent).is_ok())
+    }
+
     fn request_sent(&mut self, event: &Event, out: &mut Vec<Effect>) {
         let Some(key) = key(event) else { return };
         if self.exchanges.contains_key(&key) && wire::is_redirect(event) {

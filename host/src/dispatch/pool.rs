@@ -171,6 +171,8 @@ fn spec(manifest: &Manifest) -> PageSpec {
         page: manifest.page.clone(),
         pass: manifest.pass.clone(),
         listen: manifest.listen.clone(),
+        rewrite: Vec::new(),
+        save: Vec::new(),
         stop_button: manifest.stop_button.clone(),
         // Until accounts come, no adapter has cookies that should last.
         throwaway: true,

@@ -1,6 +1,8 @@
 //! A small website on loopback that streams in every way that chat sites do. It is also the browser's proxy, so that it answers
 //! under any host name.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -21,6 +23,8 @@ pub(crate) struct Hit {
     pub(crate) path: String,
     pub(crate) query: HashMap<String, String>,
     pub(crate) head: String,
+    /// Of requests that tell its length.
+    pub(crate) body: Vec<u8>,
 }
 
 impl Hit {
@@ -80,6 +84,11 @@ impl Site {
         hit(&seen).unwrap()
     }
 
+    /// Whether a request came whose path and query contain this text.
+    pub(crate) fn was_hit(&self, text: &str) -> bool {
+        self.hits.borrow().iter().any(|hit| hit.head.lines().next().unwrap().contains(text))
+    }
+
     async fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
         loop {
             let Some(head) = read_head(&mut stream).await? else { return Ok(()) };
@@ -87,7 +96,8 @@ impl Site {
                 stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
                 continue;
             }
-            let hit = parse(&head);
+            let mut hit = parse(&head);
+            hit.body = read_body(&mut stream, &head).await?;
             self.hits.send_modify(|hits| hits.push(hit.clone()));
             if let Some(gate) = hit.query.get("gate") {
                 self.gates.subscribe().wait_for(|gates| gates.contains(gate)).await.unwrap();
@@ -103,6 +113,7 @@ impl Site {
         }
         match hit.path.as_str() {
             "/api/sse" => sse(&mut stream, &hit).await,
+            "/api/echo" => echo(&mut stream, &hit).await,
             "/api/dribble" => dribble(&mut stream).await,
             "/api/big" => {
                 let length = usize::try_from(hit.number("bytes").unwrap()).unwrap();
@@ -152,6 +163,26 @@ async fn read_head(stream: &mut TcpStream) -> std::io::Result<Option<String>> {
     Ok(Some(String::from_utf8_lossy(&head).into_owned()))
 }
 
+async fn read_body(stream: &mut TcpStream, head: &str) -> std::io::Result<Vec<u8>> {
+    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    stream.read_exact(&mut body).await?;
+    Ok(body)
+}
+
+/// Streams the request's body back, in pieces that cut characters.
+async fn echo(stream: &mut TcpStream, hit: &Hit) -> std::io::Result<()> {
+    let head =
+        format!("HTTP/1.1 200 OK\r\n{COMMON}content-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n");
+    stream.write_all(head.as_bytes()).await?;
+    let size = usize::try_from(hit.number("piece").unwrap_or(7)).unwrap();
+    for piece in hit.body.chunks(size) {
+        chunk(stream, piece).await?;
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    stream.write_all(b"0\r\n\r\n").await
+}
+
 fn parse(head: &str) -> Hit {
     let target = head.split(' ').nth(1).unwrap_or_default();
     let host = head.lines().find_map(|line| line.strip_prefix("Host: ")).unwrap_or_default();
@@ -161,6 +192,7 @@ fn parse(head: &str) -> Hit {
         path: url.path().to_owned(),
         query: url.query_pairs().into_owned().collect(),
         head: head.to_owned(),
+        body: Vec::new(),
     }
 }
 

@@ -41,6 +41,7 @@ impl Actor {
                 biased;
                 () = shared.cancel.cancelled() => return,
                 () = shared.gate.free.notified() => self.release(),
+                () = until(shared.rewrite_due()) => self.send(shared.rewrite_overdue()),
                 incoming = self.queue.recv() => match incoming {
                     Some(Incoming::Event(event)) => {
                         if let Err(Unreadable(why)) = self.event(&event) {
@@ -61,7 +62,12 @@ impl Actor {
         let own = event.session == self.shared.session.id();
         self.shared.capture.on_event(&self.shared.session, event);
         match event.method.as_str() {
+            // Only documents are the fence's.
+            "Fetch.requestPaused" if text(&event.params, "resourceType") != Some("Document") => {
+                self.send(self.shared.request_paused(self.shared.session.child(&event.session), event));
+            }
             "Fetch.requestPaused" => self.paused(event)?,
+            "Network.requestWillBeSent" => self.send(self.shared.request_told(event)),
             "Page.frameNavigated" if own => self.frame_navigated(event)?,
             "Page.navigatedWithinDocument" if own => self.moved_within(event),
             "Page.lifecycleEvent" if own => self.lifecycle(event),
@@ -72,6 +78,7 @@ impl Actor {
             "Target.detachedFromTarget" => {
                 if let Some(child) = text(&event.params, "sessionId") {
                     self.shared.worlds.gone(child);
+                    self.shared.rewrites.detached(child);
                 }
             }
             "Network.loadingFailed" if own => {
@@ -93,7 +100,10 @@ impl Actor {
     fn attached(&mut self, event: &Event) {
         let kind = event.params.get("targetInfo").and_then(|info| text(info, "type")).unwrap_or_default();
         let Some(id) = text(&event.params, "sessionId") else { return };
-        if let Err(error) = setup::child(&self.shared.session.child(id), kind) {
+        if kind == "iframe" {
+            self.shared.rewrites.frame_attached(id);
+        }
+        if let Err(error) = setup::child(&self.shared.session.child(id), kind, self.shared.rewrites.patterns()) {
             self.lost(&error);
         }
     }
@@ -251,6 +261,14 @@ impl Actor {
             CdpError::Closed => CloseReason::Gone,
             other => CloseReason::Fence(other.to_string()),
         });
+    }
+}
+
+/// Never, without a time.
+async fn until(due: Option<tokio::time::Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -33,6 +33,7 @@ impl Page {
     /// Ends a listen, a watch or an expectation. What waits of it is dropped; a number that is not known is nothing.
     pub fn stop_listening(&self, id: u32) {
         self.shared.stop_watch(id);
+        self.shared.stop_rewrite(id);
         self.shared.capture.stop(id);
     }
 
@@ -87,6 +88,11 @@ impl Capture {
         let mut state = self.lock();
         state.traffic.clear();
         state.tickets.clear();
+    }
+
+    /// Whether a request, of which `Network.requestWillBeSent` tells, was sent by a document or worker that is granted.
+    pub(super) fn admits(&self, event: &Event) -> bool {
+        self.lock().traffic.admits(event)
     }
 
     /// Takes any event of the page's queue; those that do not concern traffic are ignored. `session` is any session on the
