@@ -30,6 +30,7 @@
 #[doc(hidden)]
 pub mod bindings;
 mod failure;
+pub mod kv;
 mod log;
 mod page;
 mod provider;
@@ -40,7 +41,8 @@ mod time;
 pub mod wtf8;
 
 pub use bindings::webai::adapter::page::{
-    Condition, DialogInfo, Ending, Event, EventBody, Filter, Message, Rect, ResponseHead,
+    BodyPart, Condition, DialogInfo, Edit, Ending, Event, EventBody, Filter, Message, Rect, ResponseHead, Rewriting,
+    Saved, Source,
 };
 pub use bindings::webai::adapter::reply::{Appetite, Citation};
 pub use bindings::webai::adapter::request::{Attachment, Kind};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::bindings::webai::adapter::page as wit;
 use crate::time::to_millis;
-use crate::{Condition, Event, Filter, PageError, Rect};
+use crate::{Condition, Event, Filter, PageError, Rect, Rewriting, Saved, Source};
 
 thread_local! {
     static STEP: RefCell<String> = const { RefCell::new(String::new()) };
@@ -153,6 +153,26 @@ impl Page {
     /// Gives attachments of the request, by their index, to an `<input type=file>`.
     pub fn attach(&self, selector: &str, attachments: &[u32]) -> Result<(), PageError> {
         self.handle.attach(selector, attachments, self.timeout())
+    }
+
+    /// The same, where a click opens the browser's file chooser: clicks, and answers the chooser.
+    pub fn choose_files(&self, selector: &str, attachments: &[u32]) -> Result<(), PageError> {
+        self.handle.choose_files(selector, attachments, self.timeout())
+    }
+
+    /// Clicks a Copy button and returns what the page gave to the clipboard, as text.
+    pub fn copy(&self, selector: &str) -> Result<String, PageError> {
+        self.handle.copy(selector, self.timeout())
+    }
+
+    /// Has the host fetch and keep a file of the answer; [`Reply::saved`](crate::Reply::saved) makes it part of it.
+    pub fn save(&self, source: &Source) -> Result<Saved, PageError> {
+        self.handle.save(source, self.timeout())
+    }
+
+    /// From now on changes matching JSON bodies before the page sends them. `next` tells `reached` for each.
+    pub fn rewrite(&self, rewriting: &Rewriting) -> Result<u32, PageError> {
+        self.handle.rewrite(rewriting)
     }
 
     /// From now on delivers matching traffic of the page. Call it before the act that causes the traffic.

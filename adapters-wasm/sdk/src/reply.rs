@@ -1,7 +1,7 @@
 //! The way back to the client.
 
 use crate::bindings::webai::adapter::reply as wit;
-use crate::{Appetite, Citation};
+use crate::{Appetite, Citation, Saved};
 
 /// Where the answer goes, piece by piece.
 #[derive(Debug)]
@@ -45,6 +45,11 @@ impl Reply {
     /// Takes back all text and reasoning that was pushed.
     pub fn restart(&self) {
         self.0.restart();
+    }
+
+    /// Makes a file that [`Page::save`](crate::Page::save) kept part of the answer. False if the host no longer has it.
+    pub fn saved(&self, saved: &Saved) -> bool {
+        self.0.media(saved.id)
     }
 
     /// A picture or another file whose bytes this adapter holds.

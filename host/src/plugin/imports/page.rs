@@ -258,6 +258,33 @@ impl wit::HostPage for HostState {
         answer
     }
 
+    async fn choose_files(
+        &mut self,
+        _: Resource<PageHandle>,
+        _selector: String,
+        _attachments: Vec<u32>,
+        _timeout: Option<u64>,
+    ) -> Answer<()> {
+        Ok(Err(unavailable("choose-files")))
+    }
+
+    async fn copy(&mut self, _: Resource<PageHandle>, _selector: String, _timeout: Option<u64>) -> Answer<String> {
+        Ok(Err(unavailable("copy")))
+    }
+
+    async fn save(
+        &mut self,
+        _: Resource<PageHandle>,
+        _source: wit::Source,
+        _timeout: Option<u64>,
+    ) -> Answer<wit::Saved> {
+        Ok(Err(wit::PageError::NotGranted("capabilities.save".to_owned())))
+    }
+
+    async fn rewrite(&mut self, _: Resource<PageHandle>, _rewriting: wit::Rewriting) -> Answer<u32> {
+        Ok(Err(wit::PageError::NotGranted("capabilities.rewrite".to_owned())))
+    }
+
     async fn listen(&mut self, _: Resource<PageHandle>, filter: wit::Filter) -> Answer<u32> {
         let filter = browser::Filter {
             url: filter.url,
@@ -343,6 +370,11 @@ impl HostState {
         };
         wit::Event { source: event.source, stream: event.stream, body }
     }
+}
+
+fn unavailable(function: &str) -> wit::PageError {
+    let message = format!("this host has no {function} yet");
+    wit::PageError::Other(Fault { code: "unavailable".to_owned(), message })
 }
 
 fn to_wit(error: PageError) -> wit::PageError {

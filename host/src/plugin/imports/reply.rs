@@ -72,6 +72,10 @@ impl HostReply for HostState {
         Ok(())
     }
 
+    async fn media(&mut self, _: Resource<ReplyHandle>, _saved: u32) -> wasmtime::Result<bool> {
+        Ok(false)
+    }
+
     async fn media_start(&mut self, reply: Resource<ReplyHandle>, mime_type: String) -> wasmtime::Result<u32> {
         let reply = self.table.get_mut(&reply)?;
         if reply.media.len() >= MAX_OPEN_MEDIA {
