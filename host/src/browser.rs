@@ -10,6 +10,7 @@ pub mod guard;
 mod instance;
 mod json;
 mod launch;
+mod media;
 mod origin;
 mod page;
 mod selectors;
@@ -21,6 +22,8 @@ pub use instance::{Instance, InstanceOptions, InstanceState};
 pub use json::{Edit, Pointer};
 pub use launch::{LaunchError, LaunchOptions, MIN_MAJOR, Profile, find};
 pub use origin::Origin;
-pub use page::{Bounds, CLIENT_TOO_SLOW, CloseReason, Page, PageSpec, RewriteGrant, Rewriting, UploadFile};
+pub use page::{
+    Bounds, CLIENT_TOO_SLOW, CloseReason, Page, PageSpec, RewriteGrant, Rewriting, SavedFile, Source, UploadFile,
+};
 pub use selectors::{Selector, SelectorError, Step, Text};
 pub use traffic::UrlPattern;

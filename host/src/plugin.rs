@@ -7,6 +7,7 @@
 mod bindings;
 mod call;
 mod clock;
+mod discovery;
 mod engine;
 mod guest_log;
 mod handles;
@@ -26,6 +27,7 @@ use crate::chat::{Attachment, Kind};
 pub use call::{Account, Call, Report, Timing};
 pub use clock::Deadlines;
 pub use engine::{Engine, EngineError};
+pub use handles::Means;
 pub use loader::{Adapter, LoadError};
 pub use manifest::{Manifest, ManifestError, Model, Version};
 pub use package::{PackageError, pack, read_manifest};

@@ -86,9 +86,9 @@ const CHANGED: &str =
 #[test]
 fn a_changed_body_arrives_and_its_answer_is_heard_byte_for_byte() {
     for how in [
-        "fetch('/api/echo?n', {method: 'POST', body, headers: {'content-type': 'application/json', 'x-own': '1'}})",
-        "fetch(new Request('/api/echo?n', {method: 'POST', body: new Blob([body])}))",
-        "fetch('/api/echo?n', {method: 'POST', body: new TextEncoder().encode(body)})",
+        "fetch('/api/echo?n', {method: 'POST', body, headers: {'content-type': 'application/json', 'x-own': '1'}}).then(r => r.text())",
+        "fetch(new Request('/api/echo?n', {method: 'POST', body: new Blob([body])})).then(r => r.text())",
+        "fetch('/api/echo?n', {method: 'POST', body: new TextEncoder().encode(body)}).then(r => r.text())",
         "const x = new XMLHttpRequest(); x.open('POST', '/api/echo?n'); x.send(body)",
     ] {
         test(|lab, site| async move {
@@ -223,11 +223,6 @@ fn a_redirected_body_is_changed_once() {
         run(&site, &page, "fetch('/api/redirect?to=/api/echo?hop', {method: 'POST', body: '{\"tools\":[]}'})").await;
         assert_eq!(site.hit("echo?hop").await.body, br#"{"tools":["search"]}"#);
         assert_eq!(next_of(&page, rewrite).await, EventBody::Reached);
-        // What is led to where it counts is changed there.
-        page.stop_listening(rewrite);
-        page.rewrite(echo()).await.unwrap();
-        run(&site, &page, "fetch('/api/redirect?to=/api/echo?led', {method: 'POST', body: '{\"gone\":1}'})").await;
-        assert_eq!(site.hit("echo?led").await.body, br#"{"model":"chosen"}"#);
     });
 }
 

@@ -17,6 +17,7 @@ pub(super) const HELPER: &str = concat!(
     include_str!("dom/wait.js"),
     include_str!("dom/act.js"),
     include_str!("dom/attach.js"),
+    include_str!("dom/save.js"),
     include_str!("dom/text.js"),
     include_str!("dom/markdown.js"),
     include_str!("dom/markdown-inline.js"),

@@ -14,6 +14,7 @@ mod listen;
 mod navigate;
 mod query;
 mod rewrite;
+mod save;
 mod setup;
 mod upload;
 mod watches;
@@ -35,6 +36,7 @@ use url::Url;
 use super::cdp::{CdpError, Session};
 use super::error::PageError;
 use super::event::Condition;
+use super::instance::Opener;
 use super::origin::Origin;
 use super::traffic::UrlPattern;
 use gate::Gate;
@@ -42,12 +44,14 @@ use inbox::Inbox;
 use listen::Capture;
 use navigate::Document;
 use rewrite::Rewrites;
+use save::Download;
 use watches::Watches;
 use world::Worlds;
 
 pub use inbox::CLIENT_TOO_SLOW;
 pub use query::Bounds;
 pub use rewrite::{RewriteGrant, Rewriting};
+pub use save::{SavedFile, Source};
 pub use upload::UploadFile;
 
 /// For an act for which the caller named no time.
@@ -111,6 +115,10 @@ pub(super) struct Tab {
     pub(super) session: String,
     /// A context that goes with it.
     pub(super) context: Option<BrowserContextId>,
+    /// By which more tabs are had.
+    pub(super) opener: Opener,
+    /// Held by the one page that lets the browser download.
+    pub(super) downloads: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What the handle and the actor share.
@@ -128,6 +136,10 @@ struct Shared {
     worlds: Worlds,
     watches: Watches,
     rewrites: Rewrites,
+    opener: Opener,
+    downloads: Arc<tokio::sync::Mutex<()>>,
+    /// The download that is being saved.
+    download: watch::Sender<Download>,
     /// What became of the last input.
     landed: watch::Sender<Option<act::Landing>>,
     gate: Gate,
@@ -163,6 +175,9 @@ impl Page {
             worlds: Worlds::default(),
             watches: Watches::default(),
             rewrites: Rewrites::new(&spec),
+            opener: tab.opener,
+            downloads: tab.downloads,
+            download: watch::Sender::default(),
             landed: watch::Sender::new(None),
             gate: Gate::default(),
             document: watch::Sender::new(Document::default()),

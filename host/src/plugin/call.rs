@@ -11,7 +11,7 @@ use super::bindings::exports::webai::adapter::provider;
 use super::bindings::webai::adapter::types as wit;
 use super::clock::{Deadlines, StageClock};
 use super::guest_log::GuestLog;
-use super::handles::{HostState, Job, PageHandle, Progress, ReplyHandle, RequestHandle};
+use super::handles::{HostState, Job, Means, PageHandle, Progress, ReplyHandle, RequestHandle};
 use super::meter::{self, Meter};
 use super::{Adapter, AdapterRequest};
 use crate::browser::Page;
@@ -30,8 +30,7 @@ pub struct Call {
     pub deadlines: Deadlines,
     /// The caller has gone.
     pub cancel: CancellationToken,
-    /// The operator's settings, as JSON.
-    pub config: Arc<str>,
+    pub means: Means,
 }
 
 /// How a call went.
@@ -76,7 +75,7 @@ impl Adapter {
         let meter = Meter::new(self.manifest.limits.cpu);
         let log = GuestLog::new(&self.manifest.id, &call.request.id);
         let state =
-            HostState::new(call.page, Some(job), Arc::clone(&progress), call.config, log, self.manifest.limits.memory);
+            HostState::new(call.page, Some(job), Arc::clone(&progress), call.means, log, self.manifest.limits.memory);
         let mut store = self.store(state, &meter);
         let mut instantiated = Duration::ZERO;
         let guest = async {
@@ -113,11 +112,11 @@ impl Adapter {
     ///
     /// # Errors
     /// What the adapter found instead, or how it ended.
-    pub async fn probe(&self, page: Arc<Page>, deadlines: Deadlines, config: Arc<str>) -> Result<Account, Failure> {
+    pub async fn probe(&self, page: Arc<Page>, deadlines: Deadlines, means: Means) -> Result<Account, Failure> {
         let progress = Arc::new(Progress::new(StageClock::new(deadlines), CancellationToken::new()));
         let meter = Meter::new(self.manifest.limits.cpu);
         let log = GuestLog::new(&self.manifest.id, "probe");
-        let state = HostState::new(page, None, Arc::clone(&progress), config, log, self.manifest.limits.memory);
+        let state = HostState::new(page, None, Arc::clone(&progress), means, log, self.manifest.limits.memory);
         let mut store = self.store(state, &meter);
         let guest = async {
             let instance = self.pre.instantiate_async(&mut store).await?;
@@ -138,7 +137,7 @@ impl Adapter {
         }
     }
 
-    fn store(&self, state: HostState, meter: &Arc<Meter>) -> Store<HostState> {
+    pub(super) fn store(&self, state: HostState, meter: &Arc<Meter>) -> Store<HostState> {
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(HOSTCALL_BYTES);
@@ -159,7 +158,7 @@ impl Adapter {
         Ok(Outcome { finish, conversation: outcome.conversation, model: outcome.model })
     }
 
-    fn guest_failure(&self, progress: &Progress, failure: wit::Failure) -> Failure {
+    pub(super) fn guest_failure(&self, progress: &Progress, failure: wit::Failure) -> Failure {
         if progress.client_too_slow() {
             return Failure::new(FailureKind::ClientTooSlow, "");
         }
@@ -190,7 +189,7 @@ impl Adapter {
         Failure::new(kind, message)
     }
 
-    fn trap(&self, store: &Store<HostState>, meter: &Meter, trap: &wasmtime::Error) -> Failure {
+    pub(super) fn trap(&self, store: &Store<HostState>, meter: &Meter, trap: &wasmtime::Error) -> Failure {
         tracing::error!(target: "adapter", adapter = self.label(), "the adapter ended: {trap:?}");
         let (kind, message) = if meter.exceeded() {
             (FailureKind::AdapterCpuLimit, format!("{:?}", self.manifest.limits.cpu))
@@ -203,14 +202,14 @@ impl Adapter {
     }
 }
 
-enum Ended<T> {
+pub(super) enum Ended<T> {
     Returned(wasmtime::Result<T>),
     Cancelled,
     Expired(Stage),
 }
 
 /// Runs the guest until it returns, its caller has gone, or a deadline has passed. Dropping the guest's future unwinds it.
-async fn watch_over<T>(progress: &Progress, guest: impl Future<Output = wasmtime::Result<T>>) -> Ended<T> {
+pub(super) async fn watch_over<T>(progress: &Progress, guest: impl Future<Output = wasmtime::Result<T>>) -> Ended<T> {
     tokio::select! {
         biased;
         result = guest => Ended::Returned(result),

@@ -5,7 +5,9 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, HasSelf, Linker};
 
+use super::bindings::discovery::DiscoveringPre;
 use super::bindings::{self, AdapterPre};
+use super::discovery;
 use super::engine::Engine;
 use super::handles::HostState;
 use super::manifest::Manifest;
@@ -19,6 +21,8 @@ pub struct Adapter {
     /// Counts up with every version that is loaded.
     pub generation: u64,
     pub(super) pre: AdapterPre<HostState>,
+    /// Its `discovery`, if it exports it.
+    pub(super) discovering: Option<DiscoveringPre<HostState>>,
 }
 
 impl fmt::Debug for Adapter {
@@ -66,6 +70,8 @@ pub(super) fn load(engine: &Engine, file: &[u8], generation: u64) -> Result<Adap
     let link = |message: String| LoadError::Link { adapter: adapter.clone(), message };
     bindings::Adapter::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
         .map_err(|e| link(format!("{e:#}")))?;
-    let pre = linker.instantiate_pre(&component).and_then(AdapterPre::new).map_err(|e| link(format!("{e:#}")))?;
-    Ok(Adapter { manifest, hash: hash(file), generation, pre })
+    let pre = linker.instantiate_pre(&component).map_err(|e| link(format!("{e:#}")))?;
+    let discovering = discovery::find(&component, &pre).map_err(link)?;
+    let pre = AdapterPre::new(pre).map_err(|e| link(format!("{e:#}")))?;
+    Ok(Adapter { manifest, hash: hash(file), generation, pre, discovering })
 }

@@ -48,6 +48,8 @@ const FUNCTIONS = {
   filled,
   select: choose,
   reveal,
+  shown,
+  shownPiece,
   stage,
   attach,
   watch: addWatch,

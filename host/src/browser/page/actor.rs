@@ -90,6 +90,7 @@ impl Actor {
                 self.shared.worlds.on_event(event, &self.shared.target);
                 self.shared.rearm_watches();
             }
+            "Page.downloadWillBegin" | "Page.downloadProgress" => self.shared.on_download(event),
             "Runtime.bindingCalled" => self.shared.on_binding(event),
             _ => {}
         }
@@ -137,6 +138,7 @@ impl Actor {
         // "Aborted" leaves the document that is shown in its place; other reasons would show an error page.
         let fail = FailRequestParams::new(paused.request_id.clone(), ErrorReason::Aborted);
         self.send(session.tell(fail));
+        self.shared.download_refused(&paused.request.url);
         self.shared.document.send_modify(|document| {
             document.refusals += 1;
             document.refused = origin;

@@ -95,6 +95,14 @@ impl Capture {
         self.lock().traffic.admits(event)
     }
 
+    /// The session and number of an answer that was heard and has ended; none where nothing was heard under these.
+    ///
+    /// # Errors
+    /// Where it has not ended.
+    pub(super) fn body_of(&self, listen: u32, stream: u32) -> Result<Option<(String, String)>, PageError> {
+        self.lock().traffic.body_of(listen, stream)
+    }
+
     /// Takes any event of the page's queue; those that do not concern traffic are ignored. `session` is any session on the
     /// same socket.
     pub(super) fn on_event(&self, session: &Session, event: &Event) {

@@ -63,7 +63,9 @@ struct Fail {
 
 impl Fail {
     fn into_error(self, selector: &str) -> PageError {
-        const CODES: [&str; 7] = [
+        const CODES: [&str; 9] = [
+            "too-large",
+            "nothing-to-save",
             "invalid-selector",
             "not-a-select",
             "too-many-options",

@@ -5,7 +5,8 @@
 //! in its body and in nothing else, and goes on under its own number, so that whoever listens hears the answer as ever. What
 //! cannot be changed as asked is not sent: better no message than one to another model than the one that was asked for.
 //!
-//! A worker's requests are paused at its page. A service worker's are not, so it is passed by meanwhile.
+//! What counts is the address to which the page sent it: Chromium pauses no redirect of a request that it did not pause. A
+//! worker's requests are paused at its page. A service worker's are not, so it is passed by meanwhile.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

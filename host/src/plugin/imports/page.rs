@@ -12,6 +12,7 @@ use crate::chat::Stage;
 use crate::plugin::bindings::webai::adapter::page as wit;
 use crate::plugin::bindings::webai::adapter::types::Fault;
 use crate::plugin::handles::{HostState, PageHandle};
+use crate::plugin::imports::files;
 
 /// The result of a host function: the outer one ends the guest, the inner one is the guest's to handle.
 type Answer<T> = wasmtime::Result<Result<T, wit::PageError>>;
@@ -275,14 +276,26 @@ impl wit::HostPage for HostState {
     async fn save(
         &mut self,
         _: Resource<PageHandle>,
-        _source: wit::Source,
-        _timeout: Option<u64>,
+        source: wit::Source,
+        timeout: Option<u64>,
     ) -> Answer<wit::Saved> {
-        Ok(Err(wit::PageError::NotGranted("capabilities.save".to_owned())))
+        let source = match files::source(source) {
+            Ok(source) => source,
+            Err(error) => return Ok(Err(to_wit(error))),
+        };
+        if matches!(source, browser::Source::Download(_)) {
+            self.before_send().await;
+        }
+        let (wait, room) = (self.wait_for_file(timeout), self.room());
+        let answer = self.on_page(|page| async move { page.save(source, room, wait).await }).await?;
+        Ok(answer.and_then(|file| self.keep(file).map_err(to_wit)))
     }
 
-    async fn rewrite(&mut self, _: Resource<PageHandle>, _rewriting: wit::Rewriting) -> Answer<u32> {
-        Ok(Err(wit::PageError::NotGranted("capabilities.rewrite".to_owned())))
+    async fn rewrite(&mut self, _: Resource<PageHandle>, rewriting: wit::Rewriting) -> Answer<u32> {
+        match files::rewriting(rewriting) {
+            Ok(rewriting) => self.on_page(|page| async move { page.rewrite(rewriting).await }).await,
+            Err(error) => Ok(Err(to_wit(error))),
+        }
     }
 
     async fn listen(&mut self, _: Resource<PageHandle>, filter: wit::Filter) -> Answer<u32> {
