@@ -13,7 +13,7 @@ use crate::dispatch::{DispatchOptions, Dispatcher};
 use crate::http::{Edge, Server};
 use crate::lab::demo::{DemoOptions, DemoSite};
 use crate::plugin::{Deadlines, Engine, EngineError, Registry, RegistryOptions};
-use crate::store::DataFolder;
+use crate::store::{DataFolder, Kv};
 
 /// The reserved host of the demo site.
 const DEMO_HOST: &str = "demo.localhost";
@@ -77,7 +77,7 @@ impl App {
         let engine = Engine::new(Some(&folder.path().join("cache")))?;
         let registry = Arc::new(Registry::start(engine, adapters(config, &folder, bundled_adapters)));
         let instance = Arc::new(Instance::spawn(instance(config, &folder, guard.addr())));
-        let dispatcher = Dispatcher::start(registry, Arc::clone(&instance), dispatch(config));
+        let dispatcher = Dispatcher::start(registry, Arc::clone(&instance), dispatch(config, &folder));
         let edge =
             Edge::new(config, &admin_key, dispatcher.clone()).map_err(|error| StartError::Client(error.to_string()))?;
         let (host, port) = (config.server.host.as_str(), config.server.port);
@@ -154,7 +154,7 @@ fn instance(config: &Config, folder: &DataFolder, guard: SocketAddr) -> Instance
     InstanceOptions { name: "default".into(), profile, launch }
 }
 
-fn dispatch(config: &Config) -> DispatchOptions {
+fn dispatch(config: &Config, folder: &DataFolder) -> DispatchOptions {
     let deadlines = &config.deadlines;
     DispatchOptions {
         pages: config.adapters.pages,
@@ -169,6 +169,8 @@ fn dispatch(config: &Config) -> DispatchOptions {
             call_max: deadlines.call_max,
         },
         cancel: deadlines.cancel,
+        kv: Some(Arc::new(Kv::new(folder.path().join("kv")))),
+        media_max: config.limits.media_bytes,
         settings: config.backend.adapter.iter().map(|(id, value)| (id.clone(), value.to_string())).collect(),
     }
 }

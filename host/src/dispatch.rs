@@ -3,6 +3,7 @@
 //! **Invariants:** a page is in one place only: idle in its pool, or leased to one job. No prompt is submitted twice: a job is
 //! dispatched anew only while its call has not passed the point of no return.
 
+mod catalog;
 mod job;
 mod keeper;
 mod ledger;
@@ -19,7 +20,9 @@ use tokio_util::task::TaskTracker;
 use crate::browser::{Instance, InstanceState};
 pub use crate::chat::JobEvent;
 use crate::chat::{Failure, FailureKind, Kind, Request};
-use crate::plugin::{Adapter, Deadlines, Registry};
+use crate::plugin::{Adapter, Deadlines, Means, Model, Registry};
+use crate::store::Kv;
+use catalog::Catalog;
 use ledger::Ledger;
 use pool::Pool;
 
@@ -70,6 +73,10 @@ pub struct DispatchOptions {
     pub cancel: Duration,
     /// The operator's settings of each adapter, as JSON objects.
     pub settings: BTreeMap<String, String>,
+    /// What adapters keep; none keeps nothing.
+    pub kv: Option<Arc<Kv>>,
+    /// The most bytes of all files of one answer.
+    pub media_max: usize,
 }
 
 impl Default for DispatchOptions {
@@ -81,6 +88,8 @@ impl Default for DispatchOptions {
             deadlines: Deadlines::default(),
             cancel: Duration::from_secs(1),
             settings: BTreeMap::new(),
+            kv: None,
+            media_max: 64 << 20,
         }
     }
 }
@@ -110,6 +119,7 @@ struct Inner {
     options: DispatchOptions,
     pools: Mutex<BTreeMap<String, Arc<Pool>>>,
     ledger: Ledger,
+    catalog: Catalog,
     /// Every task of this module: jobs, and pages on their way back.
     tasks: TaskTracker,
     /// No new jobs; idle pages are not reset any more.
@@ -127,6 +137,7 @@ impl Dispatcher {
             options,
             pools: Mutex::default(),
             ledger: Ledger::default(),
+            catalog: Catalog::default(),
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
             abort: CancellationToken::new(),
@@ -135,28 +146,31 @@ impl Dispatcher {
         Self(inner)
     }
 
-    /// The models that can be asked for, by id.
+    /// The models that can be asked for, by id. Adapters that can say what their account has are asked in the background: until
+    /// they have answered, what their manifests say stands.
     pub fn models(&self) -> Vec<ModelInfo> {
-        let of = |adapter: &Adapter| {
+        let of = |adapter: &Arc<Adapter>| {
+            if !self.0.draining.is_cancelled() && self.0.catalog.is_due(adapter) {
+                self.0.tasks.spawn(catalog::discover(Arc::clone(&self.0), Arc::clone(adapter)));
+            }
             let manifest = &adapter.manifest;
-            let describe = |model: &crate::plugin::Model| ModelInfo {
+            let describe = |model: Model| ModelInfo {
                 id: format!("{}/{}", manifest.id, model.id),
                 adapter: manifest.id.clone(),
                 adapter_version: manifest.version.to_string(),
                 kind: model.kind,
-                label: model.label.clone(),
-                features: model.features.clone(),
+                label: model.label,
+                features: model.features,
                 verified: manifest.verified.clone(),
             };
-            manifest.models.iter().map(describe).collect::<Vec<_>>()
+            self.0.catalog.models(adapter).into_iter().map(describe).collect::<Vec<_>>()
         };
-        self.0.registry.all().iter().flat_map(|adapter| of(adapter)).collect()
+        self.0.registry.all().iter().flat_map(of).collect()
     }
 
     /// What a model makes; none if there is no such model.
     pub fn kind(&self, model: &str) -> Option<Kind> {
-        let (adapter, index) = self.0.find(model).ok()?;
-        adapter.manifest.models.get(index).map(|model| model.kind)
+        self.0.find(model).ok().map(|(_, model)| model.kind)
     }
 
     pub fn health(&self) -> Health {
@@ -211,12 +225,19 @@ impl Dispatcher {
 }
 
 impl Inner {
-    fn find(&self, model: &str) -> Result<(Arc<Adapter>, usize), Failure> {
+    /// What a call of an adapter is lent beside its page.
+    fn means(&self, adapter: &str) -> Means {
+        let config = self.options.settings.get(adapter).map_or("{}", String::as_str);
+        let memory = self.options.kv.as_ref().map(|kv| kv.memory(adapter, self.instance.name()));
+        Means { config: Arc::from(config), memory, media_max: self.options.media_max }
+    }
+
+    fn find(&self, model: &str) -> Result<(Arc<Adapter>, Model), Failure> {
         let unknown = || Failure::new(FailureKind::ModelNotFound { model: model.to_owned() }, "");
         let (id, name) = model.split_once('/').ok_or_else(unknown)?;
         let adapter = self.registry.get(id).ok_or_else(unknown)?;
-        let index = adapter.manifest.models.iter().position(|m| m.id == name).ok_or_else(unknown)?;
-        Ok((adapter, index))
+        let model = self.catalog.model(&adapter, name).ok_or_else(unknown)?;
+        Ok((adapter, model))
     }
 
     /// Whether a request could be answered now.

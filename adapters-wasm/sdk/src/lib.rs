@@ -29,6 +29,7 @@
 
 #[doc(hidden)]
 pub mod bindings;
+mod discovery;
 mod failure;
 pub mod kv;
 mod log;
@@ -47,6 +48,7 @@ pub use bindings::webai::adapter::page::{
 pub use bindings::webai::adapter::reply::{Appetite, Citation};
 pub use bindings::webai::adapter::request::{Attachment, Kind};
 pub use bindings::webai::adapter::types::{Failure, Fault, Limit, Missing, PageError};
+pub use discovery::{Discovery, Model};
 pub use log::Level;
 #[doc(hidden)]
 pub use log::write as write_log;

@@ -57,26 +57,38 @@ fn is_html(bytes: &[u8]) -> bool {
     starts(b"<!doctype html") || starts(b"<html")
 }
 
+/// Why a file that is written out cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    TooLarge(String),
+    Damaged(String),
+}
+
+impl From<&str> for Unreadable {
+    fn from(why: &str) -> Self {
+        Self::Damaged(why.to_owned())
+    }
+}
+
 /// A file that is written as a data URL (RFC 2397) or as bare base64, and what is said of its type. At most `max` bytes.
 ///
 /// # Errors
-/// In words.
-pub(super) fn written_out(text: &str, max: usize) -> Result<(String, Bytes), String> {
+/// When it is neither, or is too large.
+pub(super) fn written_out(text: &str, max: usize) -> Result<(String, Bytes), Unreadable> {
     let (declared, bytes) = match text.get(..5) {
         Some(scheme) if scheme.eq_ignore_ascii_case("data:") => data_url(text.get(5..).unwrap_or_default(), max)?,
         _ => (String::new(), from_base64(text, max)?),
     };
     if bytes.len() > max {
-        return Err(too_large(bytes.len(), max));
+        return Err(Unreadable::TooLarge(too_large(bytes.len(), max)));
     }
     Ok((declared, bytes.into()))
 }
 
-fn data_url(rest: &str, max: usize) -> Result<(String, Vec<u8>), String> {
+fn data_url(rest: &str, max: usize) -> Result<(String, Vec<u8>), Unreadable> {
     let (head, data) = rest.split_once(',').ok_or("it is a data URL without a comma")?;
-    let encoded =
-        |kind: &str| (head.len() >= 7 && head.is_char_boundary(head.len() - 7)).then(|| kind.split_at(kind.len() - 7));
-    match encoded(head) {
+    let at = head.len().checked_sub(";base64".len()).filter(|at| head.is_char_boundary(*at));
+    match at.map(|at| head.split_at(at)) {
         Some((declared, end)) if end.eq_ignore_ascii_case(";base64") => {
             let data = percent_decode_str(data).decode_utf8().map_err(|_| "it is not base64")?;
             Ok((declared.to_owned(), from_base64(&data, max)?))
@@ -85,17 +97,17 @@ fn data_url(rest: &str, max: usize) -> Result<(String, Vec<u8>), String> {
     }
 }
 
-fn from_base64(text: &str, max: usize) -> Result<Vec<u8>, String> {
+fn from_base64(text: &str, max: usize) -> Result<Vec<u8>, Unreadable> {
     // Before it is decoded: three bytes in four letters, and perhaps line ends.
     if text.len() / 4 * 3 > max.saturating_add(max / 8).saturating_add(1024) {
-        return Err(too_large(text.len() / 4 * 3, max));
+        return Err(Unreadable::TooLarge(too_large(text.len() / 4 * 3, max)));
     }
     let decoded = if text.contains(|c: char| c.is_ascii_whitespace()) {
         BASE64.decode(text.split_ascii_whitespace().collect::<String>())
     } else {
         BASE64.decode(text)
     };
-    decoded.map_err(|error| format!("it is not base64: {error}"))
+    decoded.map_err(|error| Unreadable::Damaged(format!("it is not base64: {error}")))
 }
 
 pub(super) fn too_large(size: usize, max: usize) -> String {
@@ -106,6 +118,12 @@ pub(super) fn too_large(size: usize, max: usize) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    impl Unreadable {
+        fn says(&self, what: &str) -> bool {
+            matches!(self, Self::TooLarge(why) if why.contains(what))
+        }
+    }
 
     #[test]
     fn the_bytes_tell_more_than_what_is_said() {
@@ -151,8 +169,8 @@ mod tests {
         for text in ["data:image/png;base64", "data:;base64,*", "not base64!", "data:é;base64,AA*A"] {
             assert!(written_out(text, 100).is_err(), "{text}");
         }
-        assert!(written_out(&"A".repeat(40_000), 100).unwrap_err().contains("at most 100"));
-        assert!(written_out(&format!("data:,{}", "a".repeat(101)), 100).unwrap_err().contains("at most 100"));
+        assert!(written_out(&"A".repeat(40_000), 100).unwrap_err().says("at most 100"));
+        assert!(written_out(&format!("data:,{}", "a".repeat(101)), 100).unwrap_err().says("at most 100"));
     }
 
     proptest! {

@@ -8,8 +8,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 
-use crate::browser::{Instance, InstanceState, Page, PageError, PageSpec};
-use crate::plugin::Manifest;
+use crate::browser::{Instance, InstanceState, Page, PageError, PageSpec, Pointer, RewriteGrant};
+use crate::plugin::{Manifest, Rewritable};
 
 /// How long a page may take to open its entry.
 const ENTRY: Duration = Duration::from_secs(30);
@@ -171,12 +171,18 @@ fn spec(manifest: &Manifest) -> PageSpec {
         page: manifest.page.clone(),
         pass: manifest.pass.clone(),
         listen: manifest.listen.clone(),
-        rewrite: Vec::new(),
-        save: Vec::new(),
+        rewrite: manifest.rewrite.iter().map(rewrite).collect(),
+        save: manifest.save.clone(),
         stop_button: manifest.stop_button.clone(),
         // Until accounts come, no adapter has cookies that should last.
         throwaway: true,
     }
+}
+
+/// Its pointers were read when the manifest was.
+fn rewrite(declared: &Rewritable) -> RewriteGrant {
+    let pointers = declared.pointers.iter().filter_map(|text| Pointer::parse(text)).collect();
+    RewriteGrant { url: declared.url.clone(), pointers }
 }
 
 /// Waits while the browser is being started; one that has failed for good is not waited for.

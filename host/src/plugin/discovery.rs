@@ -27,7 +27,10 @@ const MAX_TEXT: usize = 200;
 ///
 /// # Errors
 /// In words, where an export of that name is something else.
-pub(super) fn find(component: &Component, pre: &InstancePre<HostState>) -> Result<Option<DiscoveringPre<HostState>>, String> {
+pub(super) fn find(
+    component: &Component,
+    pre: &InstancePre<HostState>,
+) -> Result<Option<DiscoveringPre<HostState>>, String> {
     if component.get_export_index(None, EXPORT).is_none() {
         return Ok(None);
     }
@@ -45,7 +48,12 @@ impl Adapter {
     ///
     /// # Errors
     /// What the adapter found instead, or how it ended.
-    pub async fn models(&self, page: Arc<Page>, deadlines: Deadlines, means: Means) -> Result<Option<Vec<Model>>, Failure> {
+    pub async fn models(
+        &self,
+        page: Arc<Page>,
+        deadlines: Deadlines,
+        means: Means,
+    ) -> Result<Option<Vec<Model>>, Failure> {
         let Some(discovering) = &self.discovering else { return Ok(None) };
         let progress = Arc::new(Progress::new(StageClock::new(deadlines), CancellationToken::new()));
         let meter = Meter::new(self.manifest.limits.cpu);

@@ -39,7 +39,7 @@ impl Hit {
 
 pub(crate) struct Site {
     pub(crate) addr: SocketAddr,
-    pages: Mutex<HashMap<String, (String, String)>>,
+    pages: Mutex<HashMap<String, (String, Vec<u8>)>>,
     hits: watch::Sender<Vec<Hit>>,
     gates: watch::Sender<Vec<String>>,
 }
@@ -67,7 +67,12 @@ impl Site {
 
     /// Serves a document or script under a path of its own.
     pub(crate) fn put(&self, path: &str, content_type: &str, text: &str) {
-        self.pages.lock().unwrap().insert(path.to_owned(), (content_type.to_owned(), text.to_owned()));
+        self.put_file(path, content_type, text.as_bytes());
+    }
+
+    /// The same for bytes. After the content type further header lines may come.
+    pub(crate) fn put_file(&self, path: &str, content_type: &str, bytes: &[u8]) {
+        self.pages.lock().unwrap().insert(path.to_owned(), (content_type.to_owned(), bytes.to_owned()));
     }
 
     /// Lets requests with `gate=<name>` be answered.
@@ -108,8 +113,8 @@ impl Site {
 
     async fn answer(&self, mut stream: TcpStream, hit: Hit) -> std::io::Result<()> {
         let page = self.pages.lock().unwrap().get(&hit.path).cloned();
-        if let Some((content_type, text)) = page {
-            return whole(&mut stream, 200, &content_type, text.as_bytes()).await;
+        if let Some((content_type, bytes)) = page {
+            return whole(&mut stream, 200, &content_type, &bytes).await;
         }
         match hit.path.as_str() {
             "/api/sse" => sse(&mut stream, &hit).await,

@@ -92,6 +92,15 @@ fn too_large(message: String) -> PageError {
     PageError::Other { code: "too-large", message }
 }
 
+impl From<media::Unreadable> for PageError {
+    fn from(why: media::Unreadable) -> Self {
+        match why {
+            media::Unreadable::TooLarge(message) => too_large(message),
+            media::Unreadable::Damaged(message) => failed(message),
+        }
+    }
+}
+
 fn failed(message: impl Into<String>) -> PageError {
     PageError::Other { code: "save-failed", message: message.into() }
 }

@@ -273,12 +273,7 @@ impl wit::HostPage for HostState {
         Ok(Err(unavailable("copy")))
     }
 
-    async fn save(
-        &mut self,
-        _: Resource<PageHandle>,
-        source: wit::Source,
-        timeout: Option<u64>,
-    ) -> Answer<wit::Saved> {
+    async fn save(&mut self, _: Resource<PageHandle>, source: wit::Source, timeout: Option<u64>) -> Answer<wit::Saved> {
         let source = match files::source(source) {
             Ok(source) => source,
             Err(error) => return Ok(Err(to_wit(error))),

@@ -44,7 +44,7 @@ impl Shared {
         let json = json.ok_or_else(|| failed("its body is not JSON"))?;
         let found = pointer.find(&json).and_then(Value::as_str);
         let text = found.ok_or_else(|| failed(format!("there is no string at {pointer}")))?;
-        let (declared, bytes) = media::written_out(text, max).map_err(failed)?;
+        let (declared, bytes) = media::written_out(text, max)?;
         Ok(SavedFile::new(&declared, bytes))
     }
 }

@@ -68,7 +68,7 @@ impl Shared {
                     return Ok(SavedFile::new(&mime, bytes.into()));
                 }
                 let text = String::from_utf8(bytes).map_err(|_| failed("its data URL is not UTF-8"))?;
-                let (declared, bytes) = media::written_out(&text, max).map_err(failed)?;
+                let (declared, bytes) = media::written_out(&text, max)?;
                 Ok(SavedFile::new(&declared, bytes))
             }
         }
