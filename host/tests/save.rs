@@ -196,7 +196,7 @@ fn each_redirect_is_checked_before_it_is_followed() {
         }
         let twice = save(&page, to("twice", &format!("{CDN}/api/redirect?to={OTHER}/elsewhere.pdf"))).await;
         assert!(is(&twice, "not-granted"), "{twice:?}");
-        assert!(!site.was_hit("/elsewhere.pdf"), "it was never asked for");
+        assert!(!site.was_asked_for("/elsewhere.pdf"), "it was never asked for");
     });
 }
 
@@ -252,9 +252,9 @@ fn what_a_click_downloads_is_kept_and_leaves_nothing_behind() {
             "<a id=own href='/files/report'>own</a> <a id=cdn href='{CDN}/cdn-report'>cdn</a>
             <a id=outside href='{OTHER}/elsewhere'>outside</a> <a id=undeclared href='/elsewhere'>undeclared</a>
             <button id=made onclick=\"const a = document.createElement('a'); a.download = 'x';
-                a.href = URL.createObjectURL(new Blob(['%PDF-made'])); a.click()\">made</button>
+                a.href = window.URL.createObjectURL(new Blob(['%PDF-made'])); a.click()\">made</button>
             <button id=large onclick=\"const a = document.createElement('a'); a.download = 'x';
-                a.href = URL.createObjectURL(new Blob(['x'.repeat(9e6)])); a.click()\">large</button>
+                a.href = window.URL.createObjectURL(new Blob(['x'.repeat(9e6)])); a.click()\">large</button>
             <button id=none>none</button>"
         );
         show(&site, &page, false, &body).await;

@@ -94,6 +94,11 @@ impl Site {
         self.hits.borrow().iter().any(|hit| hit.head.lines().next().unwrap().contains(text))
     }
 
+    /// Whether a request came for this path.
+    pub(crate) fn was_asked_for(&self, path: &str) -> bool {
+        self.hits.borrow().iter().any(|hit| hit.path == path)
+    }
+
     async fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
         loop {
             let Some(head) = read_head(&mut stream).await? else { return Ok(()) };
