@@ -270,6 +270,7 @@ fn what_a_click_downloads_is_kept_and_leaves_nothing_behind() {
         assert!(is(&none, "timeout"), "{none:?}");
         // Without being asked for, nothing is downloaded; and it goes on.
         page.click("css=#own", 1, None).await.unwrap();
+        site.asked_for("/files/report", 2).await;
         let saved = save(&page, Source::Download("css=#made".into())).await.unwrap();
         assert_eq!(&saved.bytes[..], b"%PDF-made");
         assert_eq!(leftovers(), 0);

@@ -37,6 +37,7 @@ mod page;
 mod provider;
 mod reply;
 mod request;
+mod rewriting;
 pub mod sse;
 mod time;
 pub mod wtf8;

@@ -99,6 +99,13 @@ impl Site {
         self.hits.borrow().iter().any(|hit| hit.path == path)
     }
 
+    /// Waits until so many requests came for this path.
+    pub(crate) async fn asked_for(&self, path: &str, times: usize) {
+        let mut hits = self.hits.subscribe();
+        let seen = hits.wait_for(|hits| hits.iter().filter(|hit| hit.path == path).count() >= times);
+        drop(tokio::time::timeout(Duration::from_secs(30), seen).await.expect("the requests come").unwrap());
+    }
+
     async fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
         loop {
             let Some(head) = read_head(&mut stream).await? else { return Ok(()) };

@@ -251,6 +251,7 @@ impl Shared {
             self.disarm(token);
             return Ok(Landed::No(why));
         }
+        self.download_clicked();
         self.click_at(point, clicks).await?;
         Ok(self.landed(token, NEWS).await)
     }

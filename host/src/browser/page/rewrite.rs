@@ -298,22 +298,25 @@ impl Shared {
 
     /// Nothing of this is waited for: what is paused once too often is let pass.
     fn pause_less(&self) {
-        let (frames, waiting) = {
+        let (frames, unwanted) = {
             let mut state = self.rewrites.lock();
             if state.rules.is_empty() {
                 state.told.clear();
                 state.changed.clear();
                 self.session.tell(SetBypassServiceWorkerParams::new(false)).ok();
             }
-            (state.frames.iter().cloned().collect::<Vec<_>>(), std::mem::take(&mut state.waiting))
+            let State { rules, frames, waiting, .. } = &mut *state;
+            let unwanted =
+                waiting.extract_if(|_, waiting| !rules.iter().any(|rule| rule.wants(&waiting.paused.request)));
+            let unwanted: Vec<Waiting> = unwanted.map(|(_, waiting)| waiting).collect();
+            (frames.iter().cloned().collect::<Vec<_>>(), unwanted)
         };
         let patterns = self.rewrites.patterns();
         for session in frames.iter().map(|frame| self.session.child(frame)).chain([self.session.clone()]) {
             session.tell(setup::pausing(patterns.clone())).ok();
         }
-        for Waiting { session, paused, .. } in waiting.into_values() {
-            // What another rule still wants is changed.
-            self.settle(&session, paused, true).ok();
+        for Waiting { session, paused, .. } in unwanted {
+            session.tell(ContinueRequestParams::new(paused.request_id)).ok();
         }
     }
 
@@ -361,11 +364,14 @@ impl Shared {
                         state.waiting.insert(network, Waiting { session, paused, until });
                         return Ok(());
                     }
-                    None => Some(false),
+                    None => None,
                 },
             }
         };
-        self.settle(&session, paused, admitted.unwrap_or_default())
+        match admitted {
+            Some(admitted) => self.settle(&session, paused, admitted),
+            None => self.refuse_unknown(&session, paused),
+        }
     }
 
     /// Lets a paused request go, changed if its sender is granted, or fails it.
@@ -387,9 +393,7 @@ impl Shared {
                 (ids, EventBody::Failed(why))
             }
         };
-        for source in ids {
-            self.inbox.push(PageEvent { source, stream: 0, body: body.clone() });
-        }
+        self.tell_rewrites(ids, &body);
         Ok(())
     }
 
@@ -403,22 +407,25 @@ impl Shared {
         let now = Instant::now();
         let overdue: Vec<Waiting> =
             self.rewrites.lock().waiting.extract_if(|_, w| w.until <= now).map(|(_, w)| w).collect();
-        for Waiting { session, paused, .. } in overdue {
-            if let Verdict::Pass = self.rewrites.verdict(&paused) {
-                session.tell(ContinueRequestParams::new(paused.request_id))?;
-                continue;
-            }
-            let ids: Vec<u32> = {
-                let state = self.rewrites.lock();
-                state.rules.iter().filter(|rule| rule.wants(&paused.request)).map(|rule| rule.id).collect()
-            };
-            session.tell(FailRequestParams::new(paused.request_id, ErrorReason::BlockedByClient))?;
-            for source in ids {
-                let body = EventBody::Failed("nobody can say which document sent it".into());
-                self.inbox.push(PageEvent { source, stream: 0, body });
-            }
-        }
+        overdue.into_iter().try_for_each(|waiting| self.refuse_unknown(&waiting.session, waiting.paused))
+    }
+
+    /// Fails a request whose sender nobody told of, unless it has no body that would be changed.
+    fn refuse_unknown(&self, session: &Session, paused: Paused) -> Result<(), CdpError> {
+        let ids = match self.rewrites.verdict(&paused) {
+            Verdict::Pass => return session.tell(ContinueRequestParams::new(paused.request_id)),
+            Verdict::Change { ids, .. } | Verdict::Refuse { ids, .. } => ids,
+        };
+        session.tell(FailRequestParams::new(paused.request_id, ErrorReason::BlockedByClient))?;
+        let body = EventBody::Failed("nobody can say which document sent it".into());
+        self.tell_rewrites(ids, &body);
         Ok(())
+    }
+
+    fn tell_rewrites(&self, ids: Vec<u32>, body: &EventBody) {
+        for source in ids {
+            self.inbox.push(PageEvent { source, stream: 0, body: body.clone() });
+        }
     }
 }
 

@@ -26,7 +26,11 @@ pub(in crate::browser::page) enum Download {
     /// None was asked for.
     #[default]
     None,
-    /// The click is to come, or has come.
+    /// The click is to come. What begins before it is none of its.
+    Armed {
+        max: usize,
+    },
+    /// The click is given.
     Awaited {
         max: usize,
     },
@@ -115,7 +119,7 @@ impl Page {
         let folder = Folder::new().map_err(|error| failed(format!("no folder for it: {error}")))?;
         let mut allow = behavior(SetDownloadBehaviorBehavior::AllowAndName, &shared.context);
         allow.download_path = Some(folder.0.to_string_lossy().into_owned());
-        shared.download.send_replace(Download::Awaited { max });
+        shared.download.send_replace(Download::Armed { max });
         let allowed = Allowed { shared };
         shared.root.execute(allow, COMMAND_DEADLINE).await?;
         let mut download = shared.download.subscribe();
@@ -157,6 +161,17 @@ impl Shared {
         } else if let Ok(moved) = Moved::deserialize(&event.params) {
             self.download_moved(&moved);
         }
+    }
+
+    /// A click is given now: what begins to be downloaded is what it causes.
+    pub(in crate::browser::page) fn download_clicked(&self) {
+        self.download.send_if_modified(|download| match *download {
+            Download::Armed { max } => {
+                *download = Download::Awaited { max };
+                true
+            }
+            _ => false,
+        });
     }
 
     fn download_began(&self, Began { guid, url }: Began) {
