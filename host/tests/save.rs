@@ -235,7 +235,7 @@ fn leftovers() -> usize {
     let entries = std::fs::read_dir(std::env::temp_dir()).unwrap();
     let own = entries.filter_map(Result::ok).filter(|entry| {
         let name = entry.file_name().to_string_lossy().into_owned();
-        name.starts_with("webai2api-") && name.len() == "webai2api-".len() + 36
+        name.starts_with("webai2api-download-")
     });
     own.count()
 }

@@ -23,6 +23,9 @@ pub(super) use download::Download;
 /// For one for which the caller named no time.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What looks for an element tells by itself what it waited for in vain.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// What to keep.
 #[derive(Debug, Clone)]
 pub enum Source {
@@ -68,7 +71,7 @@ impl Page {
         tokio::select! {
             biased;
             () = self.shared.cancel.cancelled() => Err(PageError::Closed),
-            saved = tokio::time::timeout_at(until, saving) => match saved {
+            saved = tokio::time::timeout_at(until + GRACE, saving) => match saved {
                 Ok(saved) => saved,
                 Err(_) => Err(PageError::Timeout("saving a file".into())),
             },

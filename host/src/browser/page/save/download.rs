@@ -70,7 +70,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> std::io::Result<Self> {
-        let path = std::env::temp_dir().join(format!("webai2api-{}", uuid::Uuid::new_v4()));
+        let path = std::env::temp_dir().join(format!("webai2api-download-{}", uuid::Uuid::new_v4()));
         fs::DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))
     }
