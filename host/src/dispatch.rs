@@ -44,6 +44,28 @@ pub struct ModelInfo {
     pub features: BTreeMap<String, String>,
     /// `replica`, or when and against what it was last tried.
     pub verified: String,
+    pub state: ModelState,
+}
+
+/// How the adapter of a model fares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelState {
+    Ok,
+    /// Many of its last requests failed by the adapter's fault, or the site's having changed.
+    Degraded,
+    /// It is out of use.
+    Quarantined,
+}
+
+impl ModelState {
+    /// Its name in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Quarantined => "quarantined",
+        }
+    }
 }
 
 /// Whether requests can be answered.
@@ -71,8 +93,6 @@ pub struct DispatchOptions {
     pub deadlines: Deadlines,
     /// After its caller has gone, a page must be at rest within this time; else it is closed and replaced.
     pub cancel: Duration,
-    /// The operator's settings of each adapter, as JSON objects.
-    pub settings: BTreeMap<String, String>,
     /// What adapters keep; none keeps nothing.
     pub kv: Option<Arc<Kv>>,
     /// The most bytes of all files of one answer.
@@ -87,7 +107,6 @@ impl Default for DispatchOptions {
             queue_wait: Duration::from_secs(120),
             deadlines: Deadlines::default(),
             cancel: Duration::from_secs(1),
-            settings: BTreeMap::new(),
             kv: None,
             media_max: 64 << 20,
         }
@@ -154,6 +173,7 @@ impl Dispatcher {
                 self.0.tasks.spawn(catalog::discover(Arc::clone(&self.0), Arc::clone(adapter)));
             }
             let manifest = &adapter.manifest;
+            let state = self.0.state(&manifest.id);
             let describe = |model: Model| ModelInfo {
                 id: format!("{}/{}", manifest.id, model.id),
                 adapter: manifest.id.clone(),
@@ -162,10 +182,16 @@ impl Dispatcher {
                 label: model.label,
                 features: model.features,
                 verified: manifest.verified.clone(),
+                state,
             };
             self.0.catalog.models(adapter).into_iter().map(describe).collect::<Vec<_>>()
         };
         self.0.registry.all().iter().flat_map(of).collect()
+    }
+
+    /// The adapters, to look at and to manage.
+    pub fn adapters(&self) -> &Registry {
+        &self.0.registry
     }
 
     /// What a model makes; none if there is no such model.
@@ -199,6 +225,10 @@ impl Dispatcher {
     pub fn submit(&self, request: Request) -> Result<Job, Failure> {
         self.0.available()?;
         let (adapter, model) = self.0.find(&request.model)?;
+        if let Some(reason) = self.0.registry.quarantined(&adapter.manifest.id) {
+            let failure = Failure::new(FailureKind::Quarantined, reason);
+            return Err(Failure { adapter: Some(adapter.label()), ..failure });
+        }
         let place = self
             .0
             .pool(&adapter.manifest.id)
@@ -226,18 +256,33 @@ impl Dispatcher {
 
 impl Inner {
     /// What a call of an adapter is lent beside its page.
-    fn means(&self, adapter: &str) -> Means {
-        let config = self.options.settings.get(adapter).map_or("{}", String::as_str);
-        let memory = self.options.kv.as_ref().map(|kv| kv.memory(adapter, self.instance.name()));
-        Means { config: Arc::from(config), memory, media_max: self.options.media_max }
+    fn means(&self, adapter: &Adapter) -> Means {
+        let memory = self.options.kv.as_ref().map(|kv| kv.memory(&adapter.manifest.id, self.instance.name()));
+        Means { config: Arc::clone(&adapter.settings), memory, media_max: self.options.media_max }
     }
 
+    /// The adapter of `<adapter>/<model>`; for a model's bare name the one that fares best of those that have it.
     fn find(&self, model: &str) -> Result<(Arc<Adapter>, Model), Failure> {
+        let found = match model.split_once('/') {
+            Some((id, name)) => {
+                self.registry.get(id).and_then(|adapter| Some((self.catalog.model(&adapter, name)?, adapter)))
+            }
+            None => {
+                let all = self.registry.all().into_iter();
+                let having = all.filter_map(|adapter| Some((self.catalog.model(&adapter, model)?, adapter)));
+                // Of several that fare alike, the first by id.
+                having.min_by_key(|(_, adapter)| self.state(&adapter.manifest.id) as u8)
+            }
+        };
         let unknown = || Failure::new(FailureKind::ModelNotFound { model: model.to_owned() }, "");
-        let (id, name) = model.split_once('/').ok_or_else(unknown)?;
-        let adapter = self.registry.get(id).ok_or_else(unknown)?;
-        let model = self.catalog.model(&adapter, name).ok_or_else(unknown)?;
-        Ok((adapter, model))
+        found.map(|(model, adapter)| (adapter, model)).ok_or_else(unknown)
+    }
+
+    fn state(&self, adapter: &str) -> ModelState {
+        if self.registry.quarantined(adapter).is_some() {
+            return ModelState::Quarantined;
+        }
+        if self.registry.health(adapter).degraded { ModelState::Degraded } else { ModelState::Ok }
     }
 
     /// Whether a request could be answered now.

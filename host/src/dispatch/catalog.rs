@@ -99,7 +99,7 @@ async fn ask(inner: &Inner, adapter: &Adapter) -> Option<Vec<Model>> {
         }
     };
     lease.page().begin_call();
-    let means = inner.means(&adapter.manifest.id);
+    let means = inner.means(adapter);
     let answer = adapter.models(Arc::clone(lease.page()), inner.options.deadlines, means).await;
     lease.page().end_call();
     match answer {

@@ -118,10 +118,11 @@ impl Running {
             events: self.events.clone(),
             deadlines: self.inner.options.deadlines,
             cancel: self.cancel.clone(),
-            means: self.inner.means(&self.adapter.manifest.id),
+            means: self.inner.means(&self.adapter),
         };
         let report = self.adapter.generate(call).await;
         lease.page().end_call();
+        self.inner.registry.report(&self.adapter, &report);
         report
     }
 

@@ -55,9 +55,9 @@ impl Adapter {
         means: Means,
     ) -> Result<Option<Vec<Model>>, Failure> {
         let Some(discovering) = &self.discovering else { return Ok(None) };
-        let progress = Arc::new(Progress::new(StageClock::new(deadlines), CancellationToken::new()));
+        let progress = Arc::new(Progress::new(StageClock::new(self.deadlines(deadlines)), CancellationToken::new()));
         let meter = Meter::new(self.manifest.limits.cpu);
-        let log = GuestLog::new(&self.manifest.id, "models");
+        let log = GuestLog::new(self, "models");
         let state = HostState::new(page, None, Arc::clone(&progress), means, log, self.manifest.limits.memory);
         let mut store = self.store(state, &meter);
         let guest = async {

@@ -20,6 +20,10 @@ use crate::browser::cdp::{Event, Session};
 use crate::browser::error::PageError;
 use crate::browser::media;
 
+/// How often, and how soon again, a folder is removed that the browser still writes to.
+const REMOVALS: u32 = 50;
+const REMOVE_AGAIN: Duration = Duration::from_millis(100);
+
 /// Where the one download that was asked for stands.
 #[derive(Debug, Clone, Default)]
 pub(in crate::browser::page) enum Download {
@@ -78,9 +82,21 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            tracing::warn!(path = %self.0.display(), %error, "a folder for a download cannot be removed");
+        if fs::remove_dir_all(&self.0).is_ok() {
+            return;
         }
+        // The browser is still putting away what was broken off. The thread ends by itself.
+        let path = std::mem::take(&mut self.0);
+        tokio::task::spawn_blocking(move || {
+            for _ in 0..REMOVALS {
+                std::thread::sleep(REMOVE_AGAIN);
+                match fs::remove_dir_all(&path) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {}
+                    _ => return,
+                }
+            }
+            tracing::warn!(path = %path.display(), "a folder for a download cannot be removed");
+        });
     }
 }
 
