@@ -20,9 +20,9 @@ use crate::browser::cdp::{Event, Session};
 use crate::browser::error::PageError;
 use crate::browser::media;
 
-/// How often, and how soon again, a folder is removed that the browser still writes to.
-const REMOVALS: u32 = 50;
-const REMOVE_AGAIN: Duration = Duration::from_millis(100);
+/// How often, and how soon again, a folder is looked for that was removed.
+const SWEEPS: u32 = 20;
+const SWEEP_AGAIN: Duration = Duration::from_millis(100);
 
 /// Where the one download that was asked for stands.
 #[derive(Debug, Clone, Default)]
@@ -82,20 +82,14 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        if fs::remove_dir_all(&self.0).is_ok() {
-            return;
-        }
-        // The browser is still putting away what was broken off. The thread ends by itself.
+        drop(fs::remove_dir_all(&self.0));
+        // The browser may still be putting away what was broken off, and makes the folder again for that. The task ends by itself.
         let path = std::mem::take(&mut self.0);
-        tokio::task::spawn_blocking(move || {
-            for _ in 0..REMOVALS {
-                std::thread::sleep(REMOVE_AGAIN);
-                match fs::remove_dir_all(&path) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {}
-                    _ => return,
-                }
+        tokio::spawn(async move {
+            for _ in 0..SWEEPS {
+                tokio::time::sleep(SWEEP_AGAIN).await;
+                drop(tokio::fs::remove_dir_all(&path).await);
             }
-            tracing::warn!(path = %path.display(), "a folder for a download cannot be removed");
         });
     }
 }
