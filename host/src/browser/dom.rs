@@ -15,6 +15,7 @@ pub(super) const HELPER: &str = concat!(
     include_str!("dom/actionability.js"),
     include_str!("dom/guard.js"),
     include_str!("dom/wait.js"),
+    include_str!("dom/frames.js"),
     include_str!("dom/act.js"),
     include_str!("dom/attach.js"),
     include_str!("dom/text.js"),

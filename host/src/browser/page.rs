@@ -5,14 +5,18 @@
 
 mod act;
 mod actor;
+mod call;
 mod fence;
+mod framed;
 mod gate;
 mod inbox;
 mod input;
 mod keys;
 mod listen;
 mod navigate;
+mod pointer;
 mod query;
+mod reach;
 mod setup;
 mod upload;
 mod watches;

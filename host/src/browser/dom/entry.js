@@ -39,6 +39,10 @@ const FUNCTIONS = {
   enabled: (args) => found(args, isEnabled),
   checked: (args) => found(args, checkedState),
   markdown: (args) => found(args, markdownOf),
+  enter,
+  placed,
+  outward,
+  through,
   aim,
   aimed,
   focused,
@@ -56,4 +60,6 @@ const FUNCTIONS = {
 
 const api = {};
 for (const [name, f] of Object.entries(FUNCTIONS)) api[name] = exported(f);
+// The host wants the element itself.
+api.kept = keptFrame;
 Object.defineProperty(globalThis, 'webai', { value: api });

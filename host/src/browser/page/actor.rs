@@ -62,7 +62,12 @@ impl Actor {
         self.shared.capture.on_event(&self.shared.session, event);
         match event.method.as_str() {
             "Fetch.requestPaused" => self.paused(event)?,
-            "Page.frameNavigated" if own => self.frame_navigated(event)?,
+            "Page.frameNavigated" => self.frame_navigated(event, own)?,
+            "Page.frameDetached" => {
+                if let Some(frame) = text(&event.params, "frameId") {
+                    self.shared.gate.frame_gone(frame);
+                }
+            }
             "Page.navigatedWithinDocument" if own => self.moved_within(event),
             "Page.lifecycleEvent" if own => self.lifecycle(event),
             "Page.frameStoppedLoading" if own => self.stopped_loading(event),
@@ -74,7 +79,7 @@ impl Actor {
                     self.shared.worlds.gone(child);
                 }
             }
-            "Network.loadingFailed" if own => {
+            "Network.loadingFailed" => {
                 if let Some(loader) = text(&event.params, "requestId") {
                     self.shared.gate.settle(loader);
                 }
@@ -135,10 +140,9 @@ impl Actor {
 
     /// Lets a document request or its answer go on, unless an input is in flight.
     fn admit(&mut self, session: Session, paused: Paused) {
-        let main = paused.frame_id == self.shared.target;
         let open = match paused.commits() {
-            Some(loader) if main => self.shared.gate.let_through(loader),
-            _ => !self.shared.gate.is_shut(),
+            Some(loader) => self.shared.gate.let_through(&paused.frame_id, loader),
+            None => !self.shared.gate.is_shut(),
         };
         if open {
             self.send(session.tell(ContinueRequestParams::new(paused.request_id)));
@@ -154,13 +158,13 @@ impl Actor {
         }
     }
 
-    fn frame_navigated(&mut self, event: &Event) -> Result<(), Unreadable> {
+    fn frame_navigated(&mut self, event: &Event, own: bool) -> Result<(), Unreadable> {
         let frame = event.params.get("frame").ok_or_else(|| Unreadable("no frame".into()))?;
         let frame = Frame::deserialize(frame).map_err(|e| Unreadable(e.to_string()))?;
-        if frame.parent_id.is_some() || frame.id != self.shared.target {
+        self.shared.gate.settle(&frame.loader_id);
+        if !own || frame.parent_id.is_some() || frame.id != self.shared.target {
             return Ok(());
         }
-        self.shared.gate.settle(&frame.loader_id);
         let inside = self.fence.shown(&frame);
         let place = self.fence.place();
         self.shared.document.send_modify(|document| {
