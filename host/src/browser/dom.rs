@@ -18,6 +18,7 @@ pub(super) const HELPER: &str = concat!(
     include_str!("dom/frames.js"),
     include_str!("dom/act.js"),
     include_str!("dom/attach.js"),
+    include_str!("dom/copy.js"),
     include_str!("dom/text.js"),
     include_str!("dom/markdown.js"),
     include_str!("dom/markdown-inline.js"),

@@ -6,6 +6,8 @@
 mod act;
 mod actor;
 mod call;
+mod chooser;
+mod copy;
 mod fence;
 mod framed;
 mod gate;
@@ -22,8 +24,8 @@ mod upload;
 mod watches;
 mod world;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chromiumoxide::Command;
@@ -127,6 +129,10 @@ struct Shared {
     /// What became of the last input.
     landed: watch::Sender<Option<act::Landing>>,
     gate: Gate,
+    /// The file chooser that opened last.
+    chooser: watch::Sender<Option<chooser::Chooser>>,
+    /// The copy that is awaited.
+    copying: Mutex<Option<copy::Copying>>,
     document: watch::Sender<Document>,
     closed: watch::Sender<Option<CloseReason>>,
     /// Cancelled as soon as the page is of no more use.
@@ -160,6 +166,8 @@ impl Page {
             watches: Watches::default(),
             landed: watch::Sender::new(None),
             gate: Gate::default(),
+            chooser: watch::Sender::new(None),
+            copying: Mutex::new(None),
             document: watch::Sender::new(Document::default()),
             closed: watch::Sender::new(None),
             cancel: CancellationToken::new(),

@@ -115,6 +115,8 @@ pub(super) struct HostState {
     pub(super) step: String,
     /// Whether something was filled in since: then the next click or press sends it.
     pub(super) armed: bool,
+    /// Whether some of that was text.
+    pub(super) typed: bool,
 }
 
 impl HostState {
@@ -129,12 +131,12 @@ impl HostState {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         let limiter = MemoryLimiter::new(memory);
-        Self { table, limiter, page, job, progress, config, log, step: String::new(), armed: false }
+        Self { table, limiter, page, job, progress, config, log, step: String::new(), armed: false, typed: false }
     }
 
     /// Sets the point of no return, and tells whoever waits for the answer.
     pub(super) async fn submit(&mut self) {
-        self.armed = false;
+        (self.armed, self.typed) = (false, false);
         if self.progress.submit()
             && let Some(job) = &self.job
         {

@@ -83,11 +83,16 @@ async function isStill(el) {
   return dom.connected(el) && sameRect(before, dom.rect(el));
 }
 
+const SLIVER = 8;
+
 // The middle of the part that can be seen. In a frame not all that lies in its window can.
 async function middleOf(el, framed) {
   if (framed) {
     const seen = await seenOf(el);
-    return seen && { x: seen.x + seen.width / 2, y: seen.y + seen.height / 2 };
+    const { width, height } = dom.rect(el);
+    // A sliver at an edge is not enough: where it lies in the window is known to a fraction of a pixel.
+    if (!seen || seen.width < Math.min(width, SLIVER) || seen.height < Math.min(height, SLIVER)) return null;
+    return { x: seen.x + seen.width / 2, y: seen.y + seen.height / 2 };
   }
   const boxes = Array.from(dom.rects(el));
   const box = boxes.find((b) => b.width * b.height >= 1) ?? dom.rect(el);

@@ -54,6 +54,9 @@ const FUNCTIONS = {
   reveal,
   stage,
   attach,
+  receive,
+  copyStart,
+  copyEnd,
   watch: addWatch,
   unwatch: removeWatch,
 };

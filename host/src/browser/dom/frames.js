@@ -45,7 +45,7 @@ function pointAt(el, at) {
   const { x, y } = outOf(el, at);
   if (x < 0 || y < 0 || x >= innerWidth || y >= innerHeight) return { why: `its frame ${describe(el)} cannot be scrolled into view` };
   const hit = hitAt({ x, y });
-  return hit === el ? { x, y } : { why: `${describe(hit)} lies over its frame ${JSON.stringify([x, y, innerWidth, innerHeight, dom.rect(el), at])}` };
+  return hit === el ? { x, y } : { why: `${describe(hit)} lies over its frame` };
 }
 
 async function outward({ token, at }) {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::fence::{Fence, Frame, Paused, Place, Verdict, origin_of};
+use super::world::BINDING;
 use super::{CloseReason, Shared, setup};
 use crate::browser::cdp::{CdpError, Event, EventQueue, Incoming, Session};
 use crate::browser::event::{DialogInfo, EventBody, PageEvent};
@@ -88,7 +89,10 @@ impl Actor {
                 self.shared.worlds.on_event(event, &self.shared.target);
                 self.shared.rearm_watches();
             }
-            "Runtime.bindingCalled" => self.shared.on_binding(event),
+            "Runtime.bindingCalled" if text(&event.params, "name") == Some(BINDING) => self.shared.on_binding(event),
+            "Runtime.bindingCalled" => self.shared.on_foreign_binding(event),
+            "Page.fileChooserOpened" => self.shared.chooser_opened(event),
+            "Debugger.paused" => self.shared.resume(&event.session),
             _ => {}
         }
         Ok(())

@@ -158,6 +158,31 @@ impl Shared {
         }
     }
 
+    /// The same with an element beside the arguments, as their `element`.
+    pub(super) async fn call_with(
+        &self,
+        world: &World,
+        function: &str,
+        args: &Value,
+        element: &str,
+        until: Instant,
+    ) -> Result<Called, PageError> {
+        let mut call = self.call_of(world, function, args);
+        call.function_declaration = format!(
+            "async function(origins, name, args, element) {{
+    if (!({GRANTED})) return {{ denied: self.origin }};
+    return {{ value: await webai[name]({{ ...args, element }}) }};
+}}"
+        );
+        let object =
+            CallArgument { value: None, unserializable_value: None, object_id: Some(element.to_owned().into()) };
+        call.arguments.get_or_insert_default().push(object);
+        match self.carry_out(world, call, function, until).await? {
+            Some(answer) => read(function, answer),
+            None => Ok(Called::Gone),
+        }
+    }
+
     /// A call in a world; none when the document is no longer there.
     async fn carry_out(
         &self,

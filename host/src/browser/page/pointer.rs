@@ -49,13 +49,7 @@ impl Page {
         }
         let path = Path::parse(selector)?;
         self.shared.spend_act()?;
-        let deadline = Deadline::after(timeout);
-        loop {
-            let aimed = self.shared.aim(&path, false, deadline).await?;
-            if self.shared.click_aimed(&aimed, clicks).await?.settle(selector, deadline)? {
-                return Ok(());
-            }
-        }
+        self.shared.click_path(&path, clicks, Deadline::after(timeout)).await
     }
 
     /// Moves the pointer over the first match.
@@ -78,6 +72,15 @@ impl Aimed {
 }
 
 impl Shared {
+    pub(super) async fn click_path(&self, path: &Path, clicks: u32, deadline: Deadline) -> Result<(), PageError> {
+        loop {
+            let aimed = self.aim(path, false, deadline).await?;
+            if self.click_aimed(&aimed, clicks).await?.settle(&path.source, deadline)? {
+                return Ok(());
+            }
+        }
+    }
+
     /// Waits until a pointer would hit the first match, and guards that spot (for a press; not for a hover).
     pub(super) async fn aim(&self, path: &Path, hover: bool, deadline: Deadline) -> Result<Aimed, PageError> {
         loop {

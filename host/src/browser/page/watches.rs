@@ -70,6 +70,7 @@ enum News {
     Text { id: u32, text: String },
     Reached { id: u32 },
     Moved { id: u32 },
+    Copied { token: u64, text: String },
     Input { token: u64, blocked: Option<String> },
 }
 
@@ -193,6 +194,7 @@ impl Shared {
                     framed.moved.notify_one();
                 }
             }
+            Ok(News::Copied { token, text }) => self.on_copied(token, text),
             Ok(News::Input { token, blocked }) => drop(self.landed.send_replace(Some(Landing { token, blocked }))),
             Err(error) => tracing::debug!(%error, "unreadable news of the helper"),
         }
