@@ -8,6 +8,7 @@ mod bindings;
 mod call;
 mod clock;
 mod engine;
+mod grant;
 mod guest_log;
 mod handles;
 mod imports;
@@ -26,8 +27,9 @@ use crate::chat::{Attachment, Kind};
 pub use call::{Account, Call, Report, Timing};
 pub use clock::Deadlines;
 pub use engine::{Engine, EngineError};
+pub use grant::{Grant, MEANING, RewriteGrant};
 pub use loader::{Adapter, LoadError};
-pub use manifest::{Manifest, ManifestError, Model, Version};
+pub use manifest::{Features, Manifest, ManifestError, Model, Overflow, Problem, Rewritable, Rung, Schema, Version};
 pub use package::{PackageError, pack, read_manifest};
 pub use registry::{Registry, RegistryOptions, Status};
 

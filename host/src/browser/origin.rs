@@ -109,6 +109,16 @@ impl Origin {
         hosts && self.scheme == other.scheme && self.port == other.port
     }
 
+    /// Whether every URL on the other lies on this one, too.
+    pub fn contains(&self, other: &Origin) -> bool {
+        let host = match (self.below, other.below) {
+            (true, true) => self.host == other.host || is_below(&other.host, &self.host),
+            (false, true) => false,
+            (_, false) => self.covers(&other.host),
+        };
+        host && self.scheme == other.scheme && self.port == other.port
+    }
+
     fn covers(&self, host: &str) -> bool {
         if self.below { is_below(host, &self.host) } else { host == self.host }
     }
@@ -236,6 +246,18 @@ mod tests {
         assert!(overlap("https://*.a.example.com", "https://*.example.com"));
         assert!(!overlap("https://*.example.com", "https://example.com"));
         assert!(!overlap("https://a.example.com", "https://a.example.com:444"));
+    }
+
+    #[test]
+    fn what_contains() {
+        let contains = |a, b| Origin::for_tests(a).contains(&Origin::for_tests(b));
+        assert!(contains("https://*.example.com", "https://a.example.com"));
+        assert!(contains("https://*.example.com", "https://*.a.example.com"));
+        assert!(contains("https://*.example.com", "https://*.example.com"));
+        assert!(!contains("https://a.example.com", "https://*.a.example.com"));
+        assert!(!contains("https://*.a.example.com", "https://*.example.com"));
+        assert!(!contains("https://*.example.com", "https://example.com"));
+        assert!(!contains("https://a.example.com", "https://a.example.com:444"));
     }
 
     proptest! {

@@ -1,18 +1,23 @@
 //! `adapter.toml`: what an adapter is, what it offers and what it asks for.
 
+mod check;
+mod file;
+mod schema;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Deserialize;
 use url::Url;
 
+use super::grant::Grant;
 use crate::browser::{Origin, UrlPattern};
 use crate::chat::Kind;
+use check::Findings;
+use file::File;
+pub use schema::Schema;
 
 /// The contract that this host speaks, as manifests name it.
 pub(super) const CONTRACT: &str = "0.1";
-/// The one adapter that may name the reserved origin of the demo site.
-const DEMO: &str = "demo";
 
 /// A manifest that was checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +25,10 @@ pub struct Manifest {
     pub id: String,
     pub version: Version,
     pub name: String,
+    pub authors: Vec<String>,
+    pub license: Option<String>,
+    pub homepage: Option<String>,
+    /// `replica`, or `real` with a date and a version: against what it was last tried.
     pub verified: String,
     /// Where the adapter acts and reads.
     pub page: Vec<Origin>,
@@ -27,15 +36,32 @@ pub struct Manifest {
     pub pass: Vec<Origin>,
     /// The traffic that it may listen to.
     pub listen: Vec<UrlPattern>,
+    /// The JSON bodies that it may change, and where in them.
+    pub rewrite: Vec<Rewritable>,
+    /// The addresses whose files it may have saved.
+    pub save: Vec<UrlPattern>,
     /// MIME types that the site takes as uploads; `image/*` stands for all pictures.
     pub files: Vec<String>,
     pub limits: Limits,
     pub entry: Url,
+    /// Where the operator signs in; the entry where none is named.
+    pub sign_in: Option<Url>,
     /// The selector of the site's stop button.
     pub stop_button: Option<String>,
+    /// The way by which the adapter usually reads its answers.
+    pub usual_rung: Option<Rung>,
+    pub features: Features,
     pub models: Vec<Model>,
-    /// JSON Schema of the operator's settings.
-    pub schema: Option<serde_json::Value>,
+    /// What the operator's settings must be like.
+    pub schema: Option<Schema>,
+}
+
+/// Requests whose JSON bodies an adapter may change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rewritable {
+    pub url: UrlPattern,
+    /// JSON Pointers (RFC 6901); what lies below one is meant, too.
+    pub pointers: Vec<String>,
 }
 
 /// What one call of the adapter may use.
@@ -45,6 +71,43 @@ pub struct Limits {
     pub memory: usize,
     /// Processor time.
     pub cpu: Duration,
+    /// The whole call, where the host's own deadline is not shorter.
+    pub call: Duration,
+}
+
+/// The ways to an answer, the better one first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rung {
+    /// The page's own traffic.
+    Network,
+    /// What the page shows.
+    Dom,
+}
+
+/// What the site can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Features {
+    /// A chat can go on where it ended.
+    pub conversations: bool,
+    /// There are chats that the site does not keep.
+    pub temporary_chat: bool,
+    /// The longest prompt that the site takes, in characters.
+    pub prompt_limit: Option<usize>,
+    /// What becomes of a longer one.
+    pub prompt_overflow: Overflow,
+    /// How many files one message takes.
+    pub upload_count: Option<u32>,
+    /// How large each may be, in bytes.
+    pub upload_bytes: Option<u64>,
+}
+
+/// What becomes of a prompt that is too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overflow {
+    #[default]
+    Error,
+    /// History and tools go up as an attached text file.
+    File,
 }
 
 /// A model that the adapter offers.
@@ -66,239 +129,108 @@ impl std::fmt::Display for Version {
     }
 }
 
-/// What is wrong in a manifest, where, and the cure.
+/// One mistake: where, what stands there, and the cure.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field} = {value:?}: {message}")]
+pub struct Problem {
+    /// Such as `origins.page[0]`.
+    pub field: String,
+    pub value: String,
+    pub message: String,
+}
+
+/// What is wrong in a manifest.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     #[error("adapter.toml: {0}")]
     Syntax(String),
-    #[error("adapter.toml: {field} = {value:?}: {message}")]
-    Value { field: String, value: String, message: String },
+    /// All mistakes, the first one first.
+    #[error("{}", lines(.0))]
+    Values(Vec<Problem>),
     #[error("adapter.toml: needs contract {0}, this host has {CONTRACT}")]
     Contract(String),
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    adapter: AdapterSection,
-    origins: OriginsSection,
-    #[serde(default)]
-    capabilities: CapabilitiesSection,
-    #[serde(default)]
-    limits: LimitsSection,
-    site: SiteSection,
-    #[serde(default)]
-    models: Vec<ModelSection>,
-    #[serde(default)]
-    config: ConfigSection,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "who wrote it is shown by the console, which reads the file itself")]
-struct AdapterSection {
-    id: String,
-    version: String,
-    contract: String,
-    name: String,
-    verified: String,
-    #[serde(default)]
-    authors: Vec<String>,
-    #[serde(default)]
-    license: Option<String>,
-    #[serde(default)]
-    homepage: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OriginsSection {
-    page: Vec<String>,
-    #[serde(default)]
-    pass: Vec<String>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct CapabilitiesSection {
-    listen: Vec<String>,
-    files: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct LimitsSection {
-    memory_mib: u32,
-    cpu_ms: u32,
-}
-
-impl Default for LimitsSection {
-    fn default() -> Self {
-        Self { memory_mib: 64, cpu_ms: 10_000 }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SiteSection {
-    entry: String,
-    #[serde(default)]
-    stop_button: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ModelSection {
-    id: String,
-    #[serde(default)]
-    kind: KindName,
-    label: String,
-    #[serde(default)]
-    features: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize, Default, Clone, Copy)]
-#[serde(rename_all = "lowercase")]
-enum KindName {
-    #[default]
-    Text,
-    Image,
-    Video,
-    Audio,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct ConfigSection {
-    schema: Option<toml::Value>,
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("adapter.toml: {problem}")).collect::<Vec<_>>().join("\n")
 }
 
 impl Manifest {
     /// Reads and checks `adapter.toml`.
     ///
     /// # Errors
-    /// With the field, its value and the cure.
+    /// With every field that is wrong, its value and the cure.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         let file: File = toml::from_str(text).map_err(|e| ManifestError::Syntax(e.to_string()))?;
         if file.adapter.contract != CONTRACT {
             return Err(ManifestError::Contract(file.adapter.contract));
         }
-        let id = check_id("adapter.id", file.adapter.id)?;
-        let page = origins("origins.page", &file.origins.page, &id)?;
-        let pass = origins("origins.pass", &file.origins.pass, &id)?;
-        let entry = entry(file.site.entry, &page)?;
-        Ok(Self {
-            version: version(&file.adapter.version)?,
-            name: file.adapter.name,
-            verified: file.adapter.verified,
-            listen: patterns(&file.capabilities.listen, &id, &pass)?,
-            files: file.capabilities.files,
-            limits: limits(&file.limits)?,
-            stop_button: file.site.stop_button,
-            models: models(file.models)?,
-            schema: schema(file.config.schema)?,
-            id,
-            page,
-            pass,
-            entry,
-        })
+        let mut found = Findings { problems: Vec::new(), id: file.adapter.id.clone() };
+        let manifest = check_all(file, &mut found);
+        match manifest {
+            Some(manifest) if found.problems.is_empty() => Ok(manifest),
+            _ => Err(ManifestError::Values(found.problems)),
+        }
+    }
+
+    /// What it asks the operator for.
+    pub fn asks(&self) -> Grant {
+        Grant::of(self)
     }
 }
 
-fn bad(field: impl Into<String>, value: impl Into<String>, message: impl Into<String>) -> ManifestError {
-    ManifestError::Value { field: field.into(), value: value.into(), message: message.into() }
-}
-
-fn check_id(field: &str, id: String) -> Result<String, ManifestError> {
-    let valid = (1..=64).contains(&id.len())
-        && id.starts_with(|c: char| c.is_ascii_lowercase())
-        && id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-._".contains(c));
-    if valid {
-        return Ok(id);
+/// None only where something was found.
+fn check_all(file: File, found: &mut Findings) -> Option<Manifest> {
+    let id = found.name("adapter.id", file.adapter.id);
+    let page = found.origins("origins.page", &file.origins.page);
+    if file.origins.page.is_empty() {
+        found.note("origins.page", "[]", "name where the adapter acts, such as https://chat.example.com");
     }
-    Err(bad(field, id, "use 1 to 64 of a-z 0-9 - . _, beginning with a letter"))
+    let pass = found.origins("origins.pass", &file.origins.pass);
+    let capabilities = file.capabilities;
+    let entry = found.address("site.entry", &file.site.entry, &[&page], "must lie on one of origins.page");
+    let on = "must lie on one of origins.page or origins.pass";
+    let sign_in = file.site.sign_in.and_then(|text| found.address("site.sign_in", &text, &[&page, &pass], on));
+    let usual_rung = match file.site.usual_rung.as_deref() {
+        None => None,
+        Some("network") => Some(Rung::Network),
+        Some("dom") => Some(Rung::Dom),
+        Some(other) => {
+            found.note("site.usual_rung", other, "use \"network\" or \"dom\"");
+            None
+        }
+    };
+    let version = found.version(&file.adapter.version);
+    let name = found.text("adapter.name", file.adapter.name);
+    let authors: Vec<_> = file.adapter.authors.into_iter().map(|name| found.text("adapter.authors", name)).collect();
+    Some(Manifest {
+        id,
+        version,
+        name,
+        authors,
+        license: file.adapter.license.map(|text| found.text("adapter.license", text)),
+        homepage: found.homepage(file.adapter.homepage),
+        verified: found.verified(file.adapter.verified),
+        listen: found.patterns("capabilities.listen", &capabilities.listen, &pass),
+        rewrite: found.rewrites(&capabilities.rewrite, &pass),
+        save: found.patterns("capabilities.save", &capabilities.save, &pass),
+        files: found.files(capabilities.files),
+        limits: found.limits(&file.limits),
+        stop_button: found.selector("site.stop_button", file.site.stop_button),
+        features: found.features(file.features),
+        models: found.models(file.models),
+        schema: schema(file.config.schema, found),
+        page,
+        pass,
+        sign_in,
+        usual_rung,
+        entry: entry?,
+    })
 }
 
-fn version(text: &str) -> Result<Version, ManifestError> {
-    let mut numbers = text.split('.').map(|part| part.parse::<u32>().ok());
-    match (numbers.next().flatten(), numbers.next().flatten(), numbers.next().flatten(), numbers.next()) {
-        (Some(major), Some(minor), Some(patch), None) => Ok(Version(major, minor, patch)),
-        _ => Err(bad("adapter.version", text, "write three numbers, such as 1.0.0")),
-    }
-}
-
-fn origins(field: &str, texts: &[String], id: &str) -> Result<Vec<Origin>, ManifestError> {
-    texts.iter().enumerate().map(|(i, text)| origin(&format!("{field}[{i}]"), text, id)).collect()
-}
-
-fn origin(field: &str, text: &str, id: &str) -> Result<Origin, ManifestError> {
-    let parsed = if id == DEMO { Origin::parse_with_demo(text) } else { Origin::parse(text) };
-    parsed.map_err(|e| bad(field, text, e.to_string()))
-}
-
-fn patterns(texts: &[String], id: &str, pass: &[Origin]) -> Result<Vec<UrlPattern>, ManifestError> {
-    texts.iter().enumerate().map(|(i, text)| pattern(&format!("capabilities.listen[{i}]"), text, id, pass)).collect()
-}
-
-fn pattern(field: &str, text: &str, id: &str, pass: &[Origin]) -> Result<UrlPattern, ManifestError> {
-    let shape = || bad(field, text, "write a URL pattern, such as https://chat.example.com/api/**");
-    let pattern = UrlPattern::parse(text).ok_or_else(shape)?;
-    // A WebSocket belongs to the origin of the same host.
-    let address = if let Some(rest) = text.strip_prefix("ws") { format!("http{rest}") } else { text.to_owned() };
-    let (scheme, rest) = address.split_once("://").ok_or_else(shape)?;
-    let host = rest.split_once('/').ok_or_else(shape)?.0;
-    let origin = origin(field, &format!("{scheme}://{host}"), id)?;
-    if pass.iter().any(|pass| pass.overlaps(&origin)) {
-        return Err(bad(field, text, "origins.pass is for signing in only and cannot be listened to"));
-    }
-    Ok(pattern)
-}
-
-fn entry(text: String, page: &[Origin]) -> Result<Url, ManifestError> {
-    let url = Url::parse(&text).map_err(|e| bad("site.entry", &text, e.to_string()))?;
-    if page.iter().any(|origin| origin.matches(&url)) {
-        return Ok(url);
-    }
-    Err(bad("site.entry", text, "must lie on one of origins.page"))
-}
-
-fn limits(section: &LimitsSection) -> Result<Limits, ManifestError> {
-    if !(1..=256).contains(&section.memory_mib) {
-        return Err(bad("limits.memory_mib", section.memory_mib.to_string(), "use 1 to 256"));
-    }
-    if !(10..=600_000).contains(&section.cpu_ms) {
-        return Err(bad("limits.cpu_ms", section.cpu_ms.to_string(), "use 10 to 600000"));
-    }
-    Ok(Limits { memory: section.memory_mib as usize * (1 << 20), cpu: Duration::from_millis(section.cpu_ms.into()) })
-}
-
-fn models(sections: Vec<ModelSection>) -> Result<Vec<Model>, ManifestError> {
-    if sections.is_empty() {
-        return Err(bad("models", "", "name at least one [[models]]"));
-    }
-    let mut seen = std::collections::BTreeSet::new();
-    sections
-        .into_iter()
-        .enumerate()
-        .map(|(i, section)| {
-            let field = format!("models[{i}].id");
-            let id = check_id(&field, section.id)?;
-            if !seen.insert(id.clone()) {
-                return Err(bad(field, id, "is named twice"));
-            }
-            let kind = match section.kind {
-                KindName::Text => Kind::Text,
-                KindName::Image => Kind::Image,
-                KindName::Video => Kind::Video,
-                KindName::Audio => Kind::Audio,
-            };
-            Ok(Model { id, kind, label: section.label, features: section.features })
-        })
-        .collect()
-}
-
-fn schema(section: Option<toml::Value>) -> Result<Option<serde_json::Value>, ManifestError> {
-    section.map(|value| serde_json::to_value(value).map_err(|e| bad("config.schema", "", e.to_string()))).transpose()
+fn schema(section: Option<toml::Value>, found: &mut Findings) -> Option<Schema> {
+    let value = serde_json::to_value(section?).map_err(|e| found.note("config.schema", "", e.to_string())).ok()?;
+    Schema::parse(value).map_err(|problems| found.problems.extend(problems)).ok()
 }
 
 #[cfg(test)]
@@ -326,12 +258,50 @@ mod tests {
             ("entry = \"http://demo.localhost/\"", "entry = \"https://example.com/\"", "site.entry"),
             ("id = \"reasoner\"", "id = \"echo\"", "models[1].id"),
             ("[site]", "[sight]", "sight"),
+            ("stop_button = \"testid=stop\"", "stop_button = \"nth=\"", "site.stop_button"),
+            ("stop_button = \"testid=stop\"", "sign_in = \"https://example.com/\"", "site.sign_in"),
+            ("stop_button = \"testid=stop\"", "usual_rung = \"luck\"", "site.usual_rung"),
+            ("verified = \"real", "verified = \"perhaps", "adapter.verified"),
+            ("\"application/pdf\"", "\"pdf\"", "capabilities.files[2]"),
+            ("cpu_ms = 10000", "call_s = 0", "limits.call_s"),
+            ("files =", "save = [\"https://*/**\"]\nfiles =", "capabilities.save[0]"),
+            ("files =", "save = [\"https://*.github.io/**\"]\nfiles =", "public suffix"),
+            (
+                "files =",
+                "rewrite = [{url = \"http://demo.localhost/api/chat\", pointers = [\"model\"]}]\nfiles =",
+                "capabilities.rewrite[0].pointers[0]",
+            ),
+            (
+                "files =",
+                "rewrite = [{url = \"http://demo.localhost\", pointers = [\"/model\"]}]\nfiles =",
+                "capabilities.rewrite[0].url",
+            ),
+            ("[site]", "[features]\nprompt_overflow = \"file\"\n[site]", "features.prompt_limit"),
+            ("[site]", "[config.schema]\ntype = \"text\"\n[site]", "config.schema.type"),
         ];
         for (from, to, expected) in cases {
             assert!(DEMO_TOML.contains(from), "{from}");
             let message = Manifest::parse(&DEMO_TOML.replacen(from, to, 1)).unwrap_err().to_string();
             assert!(message.contains(expected), "{to}: {message}");
         }
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let text = DEMO_TOML.replace("version = \"0.1.0\"", "version = \"x\"").replace("\"image/*\"", "\"image\"");
+        let Err(ManifestError::Values(problems)) = Manifest::parse(&text) else { panic!("two mistakes") };
+        let fields: Vec<_> = problems.iter().map(|p| p.field.as_str()).collect();
+        assert_eq!(fields, ["adapter.version", "capabilities.files[0]"]);
+    }
+
+    #[test]
+    fn sign_in_origins_take_nothing_but_signing_in() {
+        let text = DEMO_TOML.replace(
+            "[capabilities]",
+            "pass = [\"https://accounts.example.com\"]\n[capabilities]\nsave = [\"https://accounts.example.com/**\"]",
+        );
+        let message = Manifest::parse(&text).unwrap_err().to_string();
+        assert!(message.contains("capabilities.save[0]") && message.contains("signing in only"), "{message}");
     }
 
     proptest! {
