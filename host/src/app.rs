@@ -12,7 +12,7 @@ use crate::config::{Config, Proxy, ProxyKind, Sandbox};
 use crate::dispatch::{DispatchOptions, Dispatcher};
 use crate::http::{Edge, Server};
 use crate::lab::demo::{DemoOptions, DemoSite};
-use crate::plugin::{Deadlines, Engine, EngineError, Registry, RegistryOptions};
+use crate::plugin::{Compiler, Deadlines, Engine, EngineError, Registry, RegistryOptions};
 use crate::store::DataFolder;
 
 /// The reserved host of the demo site.
@@ -47,6 +47,8 @@ pub struct Surroundings {
     pub admin_key: String,
     /// Folders with the adapters that are part of the program.
     pub bundled_adapters: Vec<PathBuf>,
+    /// This program itself, which compiles adapters in a process of its own; none: they are compiled in this one.
+    pub program: Option<PathBuf>,
 }
 
 /// A running webai2api.
@@ -68,14 +70,16 @@ impl App {
     /// # Errors
     /// When the address cannot be had, or the state folder not be written.
     pub async fn start(config: &Config, surroundings: Surroundings) -> Result<Self, StartError> {
-        let Surroundings { folder, admin_key, bundled_adapters } = surroundings;
+        let Surroundings { folder, admin_key, bundled_adapters, program } = surroundings;
         let demo = match config.adapters.demo {
             true => Some(start_demo(config.adapters.demo_listen).await?),
             false => None,
         };
         let guard = start_guard(demo.as_ref(), config.browser.proxy.as_ref()).await?;
-        let engine = Engine::new(Some(&folder.path().join("cache")))?;
-        let registry = Arc::new(Registry::start(engine, adapters(config, &folder, bundled_adapters)));
+        let cache = folder.path().join("cache");
+        let engine = Engine::new(Some(&cache))?;
+        let compiler = program.map(|program| Compiler { program, cache });
+        let registry = Arc::new(Registry::start(engine, adapters(config, &folder, bundled_adapters, compiler)));
         let instance = Arc::new(Instance::spawn(instance(config, &folder, guard.addr())));
         let dispatcher = Dispatcher::start(registry, Arc::clone(&instance), dispatch(config));
         let edge =
@@ -136,10 +140,26 @@ fn upstream(proxy: &Proxy) -> Result<Upstream, StartError> {
     Ok(Upstream::new(kind, proxy.host.clone(), proxy.port, credentials))
 }
 
-fn adapters(config: &Config, folder: &DataFolder, bundled: Vec<PathBuf>) -> RegistryOptions {
+fn adapters(
+    config: &Config,
+    folder: &DataFolder,
+    bundled: Vec<PathBuf>,
+    compiler: Option<Compiler>,
+) -> RegistryOptions {
     let own = config.adapters.dir.clone().unwrap_or_else(|| folder.path().join("adapters"));
-    let disabled = if config.adapters.demo { Vec::new() } else { vec![DEMO_ADAPTER.to_owned()] };
-    RegistryOptions { bundled, dropped_in: Some(own), allow_unapproved: config.adapters.allow_unapproved, disabled }
+    if let Err(error) = std::fs::create_dir_all(&own) {
+        tracing::warn!(folder = %own.display(), %error, "the folder for adapters cannot be made");
+    }
+    RegistryOptions {
+        bundled,
+        dropped_in: Some(own),
+        allow_unapproved: config.adapters.allow_unapproved,
+        disabled: if config.adapters.demo { Vec::new() } else { vec![DEMO_ADAPTER.to_owned()] },
+        state: Some(folder.path().to_owned()),
+        settings: config.backend.adapter.clone(),
+        compiler,
+        crashes_max: config.adapters.crashes,
+    }
 }
 
 fn instance(config: &Config, folder: &DataFolder, guard: SocketAddr) -> InstanceOptions {
@@ -169,6 +189,5 @@ fn dispatch(config: &Config) -> DispatchOptions {
             call_max: deadlines.call_max,
         },
         cancel: deadlines.cancel,
-        settings: config.backend.adapter.iter().map(|(id, value)| (id.clone(), value.to_string())).collect(),
     }
 }

@@ -2,8 +2,10 @@
 
 mod adapter;
 mod banner;
+mod compile;
 mod config;
 mod key;
+mod remote;
 mod serve;
 
 use std::io::Write as _;
@@ -58,6 +60,12 @@ enum Command {
     /// Make and look at adapters
     #[command(subcommand)]
     Adapter(adapter::Command),
+    /// Compile a component from stdin into a cache (the server's own helper)
+    #[command(hide = true)]
+    Compile {
+        #[arg(long, value_name = "FOLDER")]
+        cache: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -88,6 +96,10 @@ pub fn run() -> ExitCode {
             return if asked_for { ExitCode::SUCCESS } else { ExitCode::from(USAGE) };
         }
     };
+    if let Some(Command::Compile { cache }) = &cli.command {
+        // Before the configuration: the helper is given none, and needs none.
+        return compile::run(cache);
+    }
     let loaded = match config::load(&cli.options) {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -99,7 +111,8 @@ pub fn run() -> ExitCode {
         Command::Serve => serve::run(&loaded),
         Command::Config(ConfigCommand::Check) => config::check(&loaded),
         Command::Key(KeyCommand::Show) => key::show(&loaded.config),
-        Command::Adapter(command) => adapter::run(&command),
+        Command::Adapter(command) => adapter::run(&command, &loaded.config),
+        Command::Compile { .. } => Ok(()),
         Command::Key(KeyCommand::Rotate) => key::rotate(&loaded.config),
     };
     match result {

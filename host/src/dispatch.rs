@@ -41,6 +41,28 @@ pub struct ModelInfo {
     pub features: BTreeMap<String, String>,
     /// `replica`, or when and against what it was last tried.
     pub verified: String,
+    pub state: ModelState,
+}
+
+/// How the adapter of a model fares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelState {
+    Ok,
+    /// Many of its last requests failed by the adapter's fault, or the site's having changed.
+    Degraded,
+    /// It is out of use.
+    Quarantined,
+}
+
+impl ModelState {
+    /// Its name in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Quarantined => "quarantined",
+        }
+    }
 }
 
 /// Whether requests can be answered.
@@ -68,8 +90,6 @@ pub struct DispatchOptions {
     pub deadlines: Deadlines,
     /// After its caller has gone, a page must be at rest within this time; else it is closed and replaced.
     pub cancel: Duration,
-    /// The operator's settings of each adapter, as JSON objects.
-    pub settings: BTreeMap<String, String>,
 }
 
 impl Default for DispatchOptions {
@@ -80,7 +100,6 @@ impl Default for DispatchOptions {
             queue_wait: Duration::from_secs(120),
             deadlines: Deadlines::default(),
             cancel: Duration::from_secs(1),
-            settings: BTreeMap::new(),
         }
     }
 }
@@ -139,6 +158,7 @@ impl Dispatcher {
     pub fn models(&self) -> Vec<ModelInfo> {
         let of = |adapter: &Adapter| {
             let manifest = &adapter.manifest;
+            let state = self.0.state(&manifest.id);
             let describe = |model: &crate::plugin::Model| ModelInfo {
                 id: format!("{}/{}", manifest.id, model.id),
                 adapter: manifest.id.clone(),
@@ -147,10 +167,16 @@ impl Dispatcher {
                 label: model.label.clone(),
                 features: model.features.clone(),
                 verified: manifest.verified.clone(),
+                state,
             };
             manifest.models.iter().map(describe).collect::<Vec<_>>()
         };
         self.0.registry.all().iter().flat_map(|adapter| of(adapter)).collect()
+    }
+
+    /// The adapters, to look at and to manage.
+    pub fn adapters(&self) -> &Registry {
+        &self.0.registry
     }
 
     /// What a model makes; none if there is no such model.
@@ -185,6 +211,10 @@ impl Dispatcher {
     pub fn submit(&self, request: Request) -> Result<Job, Failure> {
         self.0.available()?;
         let (adapter, model) = self.0.find(&request.model)?;
+        if let Some(reason) = self.0.registry.quarantined(&adapter.manifest.id) {
+            let failure = Failure::new(FailureKind::Quarantined, reason);
+            return Err(Failure { adapter: Some(adapter.label()), ..failure });
+        }
         let place = self
             .0
             .pool(&adapter.manifest.id)
@@ -211,12 +241,27 @@ impl Dispatcher {
 }
 
 impl Inner {
+    /// The adapter of `<adapter>/<model>`; for a model's bare name the one that fares best of those that have it.
     fn find(&self, model: &str) -> Result<(Arc<Adapter>, usize), Failure> {
+        let place = |adapter: &Adapter, name: &str| adapter.manifest.models.iter().position(|m| m.id == name);
+        let found = match model.split_once('/') {
+            Some((id, name)) => self.registry.get(id).and_then(|adapter| Some((place(&adapter, name)?, adapter))),
+            None => {
+                let all = self.registry.all().into_iter();
+                let having = all.filter_map(|adapter| Some((place(&adapter, model)?, adapter)));
+                // Of several that fare alike, the first by id.
+                having.min_by_key(|(_, adapter)| self.state(&adapter.manifest.id) as u8)
+            }
+        };
         let unknown = || Failure::new(FailureKind::ModelNotFound { model: model.to_owned() }, "");
-        let (id, name) = model.split_once('/').ok_or_else(unknown)?;
-        let adapter = self.registry.get(id).ok_or_else(unknown)?;
-        let index = adapter.manifest.models.iter().position(|m| m.id == name).ok_or_else(unknown)?;
-        Ok((adapter, index))
+        found.map(|(index, adapter)| (adapter, index)).ok_or_else(unknown)
+    }
+
+    fn state(&self, adapter: &str) -> ModelState {
+        if self.registry.quarantined(adapter).is_some() {
+            return ModelState::Quarantined;
+        }
+        if self.registry.health(adapter).degraded { ModelState::Degraded } else { ModelState::Ok }
     }
 
     /// Whether a request could be answered now.

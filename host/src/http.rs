@@ -3,6 +3,7 @@
 //! **Invariant:** a dialect is a pair of pure functions, decode and encode, and a route; a new one touches nothing below this
 //! module. Nothing here knows CDP. [`ApiError`] alone decides which status a failure has.
 
+mod admin;
 mod auth;
 mod body;
 mod context;
@@ -35,6 +36,8 @@ pub struct Edge {
     limits: Limits,
     queue: Queue,
     fetcher: fetch::Fetcher,
+    /// Of changes to adapters.
+    pace: admin::Pace,
 }
 
 impl Edge {
@@ -50,6 +53,7 @@ impl Edge {
             limits: config.limits,
             queue: config.queue.clone(),
             fetcher: fetch::Fetcher::new(config.limits.fetch_timeout, config.limits.image_bytes)?,
+            pace: admin::Pace::default(),
         }))
     }
 }

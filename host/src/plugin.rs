@@ -7,10 +7,12 @@
 mod bindings;
 mod call;
 mod clock;
+mod compile;
 mod engine;
 mod grant;
 mod guest_log;
 mod handles;
+mod health;
 mod imports;
 mod limiter;
 mod loader;
@@ -26,12 +28,17 @@ use crate::chat::{Attachment, Kind};
 
 pub use call::{Account, Call, Report, Timing};
 pub use clock::Deadlines;
+pub use compile::{CompileError, Compiler, compile_into, confine_compiler};
 pub use engine::{Engine, EngineError};
 pub use grant::{Grant, MEANING, RewriteGrant};
+pub use guest_log::{AdapterLog, Level, LogLine};
+pub use health::Health;
 pub use loader::{Adapter, LoadError};
 pub use manifest::{Features, Manifest, ManifestError, Model, Overflow, Problem, Rewritable, Rung, Schema, Version};
-pub use package::{PackageError, pack, read_manifest};
-pub use registry::{Registry, RegistryOptions, Status};
+pub use package::{MAX_SIZE, PackageError, pack, read_manifest};
+pub use registry::{
+    BrokenFile, Change, ChangeError, Entry, KeptVersion, Pending, Registry, RegistryOptions, Source, State,
+};
 
 /// A request as an adapter sees it.
 #[derive(Debug)]

@@ -4,4 +4,5 @@ mod admin_key;
 mod folder;
 
 pub use admin_key::{AdminKey, read_admin_key, rotate_admin_key};
+pub(crate) use folder::write_private;
 pub use folder::{DataFolder, StoreError};

@@ -49,7 +49,8 @@ fn build_into(folder: &Path) {
 async fn each_kind_of_misbehaviour_ends_its_own_call_alone() {
     let folder = tempfile::tempdir().unwrap();
     build_into(folder.path());
-    let config = "adapters: {pages: 2}\nserver: {keepalive: {holdStatus: 60s}}";
+    // It goes on for longer than a server that cares for itself would let it.
+    let config = "adapters: {pages: 2, crashes: 0}\nserver: {keepalive: {holdStatus: 60s}}";
     let server = Server::builder().config(config).env("WEBAI_BUNDLED", folder.path().to_str().unwrap()).start_ready();
     let client = Client::of(&server);
     let mut flow = client.stream(ask("demo/script", "flow")).await;
@@ -91,4 +92,45 @@ async fn each_kind_of_misbehaviour_ends_its_own_call_alone() {
     assert_eq!(giant.body["error"]["code"], "adapter_crashed", "{giant:?}");
     assert_eq!(flow.next_text().await.unwrap(), format!("{expected} "));
     assert!(server.is_alive());
+}
+
+#[tokio::test]
+async fn who_crashes_too_often_or_tries_what_was_not_granted_is_out_of_use() {
+    let folder = tempfile::tempdir().unwrap();
+    build_into(folder.path());
+    let config = "adapters: {pages: 2, crashes: 3}";
+    let server = Server::builder().config(config).env("WEBAI_BUNDLED", folder.path().to_str().unwrap()).start_ready();
+    let client = Client::of(&server);
+    let enable = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_webai2api"));
+        command.env("WEBAI_URL", server.url("")).env("WEBAI_KEY", &server.key);
+        let shown = run(command.args(["adapter", "enable", "demo"]));
+        assert!(shown.contains("serving"), "{shown}");
+    };
+    let state = async || client.get("/v1/models").await.body["data"][0]["webai"]["adapter"]["state"].clone();
+    let mut flow = client.stream(ask("demo/script", "flow")).await;
+    for _ in 0..3 {
+        assert_eq!(state().await, "ok");
+        assert_eq!(client.ask(&ask("demo/script", "trap")).await.error(), (502, "adapter_crashed"));
+    }
+    let refused = client.ask(&ask("demo/script", "flow")).await;
+    assert_eq!(refused.error(), (503, "adapter_quarantined"));
+    assert!(refused.header("retry-after").is_some());
+    assert!(refused.body["error"]["message"].as_str().unwrap().contains("3 times"), "{refused:?}");
+    assert_eq!(state().await, "quarantined");
+    assert!(flow.next_text().await.is_some(), "what runs goes on");
+    enable();
+    for what in ["goto", "listen"] {
+        assert_eq!(client.ask(&ask("demo/script", what)).await.status, 200);
+        let refused = client.ask(&ask("demo/script", "flow")).await;
+        assert_eq!(refused.error(), (503, "adapter_quarantined"), "{what}");
+        assert!(refused.body["error"]["message"].as_str().unwrap().contains(what), "{refused:?}");
+        enable();
+    }
+    // What it said is in its log, and whence.
+    let mut logs = Command::new(env!("CARGO_BIN_EXE_webai2api"));
+    logs.env("WEBAI_URL", server.url("")).env("WEBAI_KEY", &server.key);
+    let shown = run(logs.args(["adapter", "logs", "demo"]));
+    assert!(shown.contains("error 6.6.6") && shown.contains("the adapter ended"), "{shown}");
+    assert!(flow.next_text().await.is_some());
 }

@@ -21,12 +21,15 @@ pub(super) enum Command {
     },
     /// Say what an adapter file is, or what is wrong with it
     Check { file: PathBuf },
+    #[command(flatten)]
+    Remote(super::remote::Command),
 }
 
-pub(super) fn run(command: &Command) -> anyhow::Result<()> {
+pub(super) fn run(command: &Command, config: &crate::config::Config) -> anyhow::Result<()> {
     match command {
         Command::Pack { module, manifest, output } => pack(module, manifest, output),
         Command::Check { file } => check(file),
+        Command::Remote(command) => super::remote::run(command, config),
     }
 }
 

@@ -35,8 +35,12 @@ async fn serve(loaded: &Loaded) -> anyhow::Result<()> {
     };
     let in_force = config.server.auth.as_deref().or(key.as_ref().map(|key| key.key.as_str())).unwrap_or_default();
     let place = folder.path().to_owned();
-    let surroundings =
-        Surroundings { folder, admin_key: in_force.to_owned(), bundled_adapters: super::adapter::bundled_folders() };
+    let surroundings = Surroundings {
+        folder,
+        admin_key: in_force.to_owned(),
+        bundled_adapters: super::adapter::bundled_folders(),
+        program: Some(super::compile::program()),
+    };
     let app = App::start(config, surroundings).await?;
     print(&banner::text(app.address(), key.as_ref(), &place));
     let name = signals.next().await;

@@ -12,19 +12,26 @@ pub(super) const KEYS: &[Key] = &[
         "adapters.dir",
         Shape::Text,
         "",
-        "the folder that is watched for adapters; empty: beside the program, or in the data folder",
+        "the folder that is watched for adapters of yours; empty: `adapters` in the data folder",
     ),
     Key::new(
         "adapters.allowUnapproved",
         Shape::Bool,
         "false",
-        "load adapters that nobody approved: for development only",
+        "load adapters of that folder that nobody approved: for development only",
     ),
     Key::new(
         "adapters.pages",
         Shape::Integer { min: 1, max: 64 },
         "2",
         "how many pages an adapter has, and so how many requests at once",
+    ),
+    Key::new(
+        "adapters.crashes",
+        Shape::Integer { min: 0, max: 1000 },
+        "5",
+        "after how many crashes within ten minutes an adapter is out of use, as after an act that it was not granted; 0: never, \
+         for either",
     ),
     Key::new("demo.enabled", Shape::Bool, "true", "whether the built-in demo site and its models are there"),
     Key::new(
@@ -40,6 +47,8 @@ pub struct Adapters {
     pub dir: Option<PathBuf>,
     pub allow_unapproved: bool,
     pub pages: usize,
+    /// None: no adapter is ever put out of use.
+    pub crashes: Option<usize>,
     /// `demo.enabled`
     pub demo: bool,
     /// `demo.listen`
@@ -52,6 +61,7 @@ impl Adapters {
             dir: values.optional_text("adapters.dir").map(PathBuf::from),
             allow_unapproved: values.bool("adapters.allowUnapproved"),
             pages: values.usize("adapters.pages").max(1),
+            crashes: Some(values.usize("adapters.crashes")).filter(|most| *most > 0),
             demo: values.bool("demo.enabled"),
             demo_listen: values.loopback("demo.listen"),
         }

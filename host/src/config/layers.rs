@@ -25,7 +25,7 @@ pub(super) struct Layered {
 }
 
 /// Variables that `cli` reads by itself, or that only scripts around the program use.
-const OTHER_VARIABLES: &[&str] = &["WEBAI_CONFIG", "WEBAI_BUNDLED"];
+const OTHER_VARIABLES: &[&str] = &["WEBAI_CONFIG", "WEBAI_BUNDLED", "WEBAI_URL", "WEBAI_KEY"];
 
 pub(super) fn merge(sources: &Sources, keys: &[Key]) -> Result<Layered, ConfigError> {
     let mut merge = Merge { keys, values: Values::defaults(keys), problems: Vec::new(), warnings: Vec::new() };

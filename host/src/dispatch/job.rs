@@ -111,7 +111,6 @@ impl Running {
     }
 
     async fn call(&self, lease: &Lease) -> Report {
-        let config = self.inner.options.settings.get(&self.adapter.manifest.id).map_or("{}", String::as_str);
         lease.page().begin_call();
         let call = Call {
             page: Arc::clone(lease.page()),
@@ -119,10 +118,11 @@ impl Running {
             events: self.events.clone(),
             deadlines: self.inner.options.deadlines,
             cancel: self.cancel.clone(),
-            config: Arc::from(config),
+            config: Arc::clone(&self.adapter.settings),
         };
         let report = self.adapter.generate(call).await;
         lease.page().end_call();
+        self.inner.registry.report(&self.adapter, &report);
         report
     }
 

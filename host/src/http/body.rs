@@ -19,8 +19,20 @@ use crate::config::Limits;
 /// 415, 413, 408, or 400 when the client stopped in the middle.
 pub(super) async fn read_json(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<Bytes, ApiError> {
     check_type(headers)?;
+    read_bytes(headers, body, limits.body, limits.body_timeout).await
+}
+
+/// Reads a body of any kind whole.
+///
+/// # Errors
+/// 413, 408, or 400 when the client stopped in the middle.
+pub(super) async fn read_bytes(
+    headers: &HeaderMap,
+    body: Body,
+    max: usize,
+    within: Duration,
+) -> Result<Bytes, ApiError> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let max = limits.body;
     let too_large = || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", words::body_too_large(max));
     if announced.is_some_and(|length| length > max as u64) {
         // Who asked first (`Expect: 100-continue`) sends nothing.
@@ -29,7 +41,7 @@ pub(super) async fn read_json(headers: &HeaderMap, body: Body, limits: &Limits) 
         }
         return Err(too_large());
     }
-    match timeout(limits.body_timeout, collect(body, max)).await {
+    match timeout(within, collect(body, max)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(Unread::TooLarge(rest))) => {
             discard(rest).await;

@@ -12,7 +12,7 @@ use axum::routing::{MethodRouter, any, get, post};
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
 use super::error::words;
-use super::{ApiError, Edge, context, health, openai, status};
+use super::{ApiError, Edge, admin, context, health, openai, status};
 
 /// The whole surface.
 pub(super) fn router(edge: Arc<Edge>) -> Router {
@@ -26,6 +26,7 @@ pub(super) fn router(edge: Arc<Edge>) -> Router {
         .layer(cors());
     Router::new()
         .merge(api)
+        .merge(admin::routes())
         .route("/", get(status::page))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))

@@ -10,7 +10,7 @@ use wasmtime::Store;
 use super::bindings::exports::webai::adapter::provider;
 use super::bindings::webai::adapter::types as wit;
 use super::clock::{Deadlines, StageClock};
-use super::guest_log::GuestLog;
+use super::guest_log::{GuestLog, Level};
 use super::handles::{HostState, Job, PageHandle, Progress, ReplyHandle, RequestHandle};
 use super::meter::{self, Meter};
 use super::{Adapter, AdapterRequest};
@@ -41,6 +41,8 @@ pub struct Report {
     /// Whether the prompt may have reached the site.
     pub submitted: bool,
     pub timing: Timing,
+    /// What the guest itself tried and was not granted.
+    pub denied: Option<String>,
 }
 
 /// Where the time of a call went, each counted from its start.
@@ -71,10 +73,10 @@ impl Adapter {
     /// the guest left it; to stop the site is the caller's task.
     pub async fn generate(&self, call: Call) -> Report {
         let started = Instant::now();
-        let progress = Arc::new(Progress::new(StageClock::new(call.deadlines), call.cancel));
+        let progress = Arc::new(Progress::new(StageClock::new(self.deadlines(call.deadlines)), call.cancel));
         let job = Job { request: Arc::clone(&call.request), events: call.events };
         let meter = Meter::new(self.manifest.limits.cpu);
-        let log = GuestLog::new(&self.manifest.id, &call.request.id);
+        let log = GuestLog::new(self, &call.request.id);
         let state =
             HostState::new(call.page, Some(job), Arc::clone(&progress), call.config, log, self.manifest.limits.memory);
         let mut store = self.store(state, &meter);
@@ -106,7 +108,7 @@ impl Adapter {
         };
         let submitted = timing.submitted.is_some();
         let result = result.map_err(|failure| Failure { adapter: Some(self.label()), submitted, ..failure });
-        Report { result, submitted, timing }
+        Report { result, submitted, timing, denied: progress.denied() }
     }
 
     /// Asks the adapter who is signed in. Sends nothing to the site.
@@ -114,9 +116,9 @@ impl Adapter {
     /// # Errors
     /// What the adapter found instead, or how it ended.
     pub async fn probe(&self, page: Arc<Page>, deadlines: Deadlines, config: Arc<str>) -> Result<Account, Failure> {
-        let progress = Arc::new(Progress::new(StageClock::new(deadlines), CancellationToken::new()));
+        let progress = Arc::new(Progress::new(StageClock::new(self.deadlines(deadlines)), CancellationToken::new()));
         let meter = Meter::new(self.manifest.limits.cpu);
-        let log = GuestLog::new(&self.manifest.id, "probe");
+        let log = GuestLog::new(self, "probe");
         let state = HostState::new(page, None, Arc::clone(&progress), config, log, self.manifest.limits.memory);
         let mut store = self.store(state, &meter);
         let guest = async {
@@ -136,6 +138,12 @@ impl Adapter {
             Ended::Cancelled => Err(Failure::new(FailureKind::ClientGone, "")),
             Ended::Expired(stage) => Err(expired(stage)),
         }
+    }
+
+    /// The host's deadlines, and the manifest's where that one is shorter.
+    fn deadlines(&self, host: Deadlines) -> Deadlines {
+        let most = self.manifest.limits.call;
+        Deadlines { call: host.call.min(most), call_max: host.call_max.min(most), ..host }
     }
 
     fn store(&self, state: HostState, meter: &Arc<Meter>) -> Store<HostState> {
@@ -192,6 +200,8 @@ impl Adapter {
 
     fn trap(&self, store: &Store<HostState>, meter: &Meter, trap: &wasmtime::Error) -> Failure {
         tracing::error!(target: "adapter", adapter = self.label(), "the adapter ended: {trap:?}");
+        let said = format!("the adapter ended: {}", trap.root_cause());
+        self.log.push(Level::Error, &self.manifest.version.to_string(), "", &said);
         let (kind, message) = if meter.exceeded() {
             (FailureKind::AdapterCpuLimit, format!("{:?}", self.manifest.limits.cpu))
         } else if store.data().limiter.exceeded() {

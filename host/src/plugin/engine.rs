@@ -57,6 +57,11 @@ impl Engine {
     pub(super) fn inner(&self) -> &wasmtime::Engine {
         &self.0
     }
+
+    /// Compiles, or takes what the cache has.
+    pub(super) fn compile(&self, component: &[u8]) -> wasmtime::Result<wasmtime::component::Component> {
+        wasmtime::component::Component::new(&self.0, component)
+    }
 }
 
 fn open_cache(path: &Path) -> Result<Cache, EngineError> {

@@ -60,12 +60,13 @@ pub(super) struct Progress {
     submitted: OnceLock<Instant>,
     first_piece: OnceLock<Instant>,
     too_slow: AtomicBool,
+    denied: OnceLock<String>,
 }
 
 impl Progress {
     pub(super) fn new(clock: StageClock, cancel: CancellationToken) -> Self {
         let (submitted, first_piece) = (OnceLock::new(), OnceLock::new());
-        Self { clock, cancel, submitted, first_piece, too_slow: AtomicBool::new(false) }
+        Self { clock, cancel, submitted, first_piece, too_slow: AtomicBool::new(false), denied: OnceLock::new() }
     }
 
     /// When the point of no return was passed, if it was.
@@ -91,6 +92,16 @@ impl Progress {
     pub(super) fn piece(&self) {
         self.first_piece.get_or_init(Instant::now);
         self.clock.data();
+    }
+
+    /// The guest tried what it was not granted, by its own act and not by what the page did. The first time is kept.
+    pub(super) fn deny(&self, what: impl Into<String>) {
+        let what: String = what.into().chars().take(300).collect();
+        self.denied.get_or_init(|| what);
+    }
+
+    pub(super) fn denied(&self) -> Option<String> {
+        self.denied.get().cloned()
     }
 
     pub(super) fn client_too_slow(&self) -> bool {

@@ -1,14 +1,17 @@
 //! From an adapter's bytes to something that can be called.
 
 use std::fmt;
+use std::sync::Arc;
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{HasSelf, Linker};
 
 use super::bindings::{self, AdapterPre};
 use super::engine::Engine;
+use super::guest_log::AdapterLog;
 use super::handles::HostState;
-use super::manifest::Manifest;
+use super::manifest::{Manifest, Problem};
 use super::package::{self, PackageError};
 
 /// One loaded version of an adapter.
@@ -18,6 +21,10 @@ pub struct Adapter {
     pub hash: String,
     /// Counts up with every version that is loaded.
     pub generation: u64,
+    /// The operator's settings, as JSON, with the defaults of the manifest's schema.
+    pub settings: Arc<str>,
+    /// What its guests say.
+    pub log: Arc<AdapterLog>,
     pub(super) pre: AdapterPre<HostState>,
 }
 
@@ -41,6 +48,8 @@ pub enum LoadError {
     Read { path: String, message: String },
     #[error(transparent)]
     Package(#[from] PackageError),
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Settings(Vec<Problem>),
     #[error("cannot compile {adapter}: {message}")]
     Compile { adapter: String, message: String },
     #[error("{adapter} does not fit contract 0.1: {message}")]
@@ -52,20 +61,60 @@ pub(super) fn hash(file: &[u8]) -> String {
     Sha256::digest(file).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// What an adapter is given beside its file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Given<'a> {
+    pub generation: u64,
+    /// The operator's settings for it, if there are any.
+    pub settings: Option<&'a Value>,
+    pub log: Arc<AdapterLog>,
+}
+
 /// Reads the manifest, compiles and links. Blocks for as long as Cranelift needs (27 ms for a Rust adapter, seconds for a script
 /// engine; next to nothing when the cache has it): not for a runtime thread.
 ///
 /// # Errors
 /// When any of it fails; nothing of the adapter has run then.
-pub(super) fn load(engine: &Engine, file: &[u8], generation: u64) -> Result<Adapter, LoadError> {
+pub(super) fn load(engine: &Engine, file: &[u8], given: Given<'_>) -> Result<Adapter, LoadError> {
     let manifest = package::read_manifest(file)?;
+    let settings = settings(&manifest, given.settings)?;
     let adapter = format!("{}@{}", manifest.id, manifest.version);
-    let component = Component::new(engine.inner(), file)
-        .map_err(|e| LoadError::Compile { adapter: adapter.clone(), message: format!("{e:#}") })?;
+    let component = engine.compile(file).map_err(|e| compile_error(adapter.clone(), &format!("{e:#}")))?;
     let mut linker: Linker<HostState> = Linker::new(engine.inner());
-    let link = |message: String| LoadError::Link { adapter: adapter.clone(), message };
+    let link = |message: String| LoadError::Link { adapter: adapter.clone(), message: explain(message) };
     bindings::Adapter::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
         .map_err(|e| link(format!("{e:#}")))?;
     let pre = linker.instantiate_pre(&component).and_then(AdapterPre::new).map_err(|e| link(format!("{e:#}")))?;
-    Ok(Adapter { manifest, hash: hash(file), generation, pre })
+    Ok(Adapter { manifest, hash: hash(file), generation: given.generation, settings, log: given.log, pre })
+}
+
+/// The settings with their defaults, if they fit.
+pub(super) fn settings(manifest: &Manifest, given: Option<&Value>) -> Result<Arc<str>, LoadError> {
+    let empty = Value::Object(serde_json::Map::new());
+    let given = given.filter(|value| !value.is_null()).unwrap_or(&empty);
+    let filled = match &manifest.schema {
+        Some(schema) => {
+            schema.apply(&format!("backend.adapter.{}", manifest.id), given).map_err(LoadError::Settings)?
+        }
+        None => given.clone(),
+    };
+    Ok(Arc::from(filled.to_string()))
+}
+
+pub(super) fn compile_error(adapter: String, message: &str) -> LoadError {
+    LoadError::Compile { adapter, message: explain(message.to_owned()) }
+}
+
+/// Puts the cure behind what wasmtime says of the usual mistakes.
+fn explain(message: String) -> String {
+    let cure = if message.contains("component model async") || message.contains("async lift") {
+        "it was built with component-model async: rebuild with --sync"
+    } else if message.contains("wasi:") {
+        "it needs WASI, and an adapter has no files, network or environment: build it for wasm32-unknown-unknown"
+    } else if message.contains("no exported instance") || message.contains("no export") {
+        "it does not export webai:adapter/provider: build it with the SDK, and register the adapter"
+    } else {
+        return message;
+    };
+    format!("{cure} ({message})")
 }

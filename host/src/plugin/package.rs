@@ -8,7 +8,7 @@ use super::manifest::{Manifest, ManifestError};
 /// The custom section that holds `adapter.toml`.
 const SECTION: &str = "webai:adapter";
 /// No adapter that is known needs more; a script engine takes about 14 MB.
-pub(super) const MAX_SIZE: usize = 64 << 20;
+pub const MAX_SIZE: usize = 64 << 20;
 const MAX_MANIFEST: usize = 256 << 10;
 
 /// Why a file is not an adapter.

@@ -50,7 +50,7 @@ impl DataFolder {
 }
 
 /// Writes a file that only its owner may read, so that at each moment either the old one or the new one is there.
-pub(super) fn write_private(path: &Path, content: &str) -> Result<(), StoreError> {
+pub(crate) fn write_private(path: &Path, content: &str) -> Result<(), StoreError> {
     let fail = |source| StoreError::File { path: path.to_owned(), source };
     let new = path.with_extension("new");
     let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new).map_err(fail)?;

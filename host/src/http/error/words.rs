@@ -62,6 +62,19 @@ texts! {
          without `stream` to get the last version.",
         "网站改写了已经发送的部分回答，而已发送的内容无法撤回。不使用 `stream` 可以得到最终版本。";
 
+    // The operator's own.
+    admin_only():
+        "This needs the admin key; a key for API clients does not open it.",
+        "此操作需要管理员密钥，普通 API 密钥无权访问。";
+    foreign_origin():
+        "A page of another website may not use this.",
+        "不允许其他网站的页面访问此接口。";
+    too_many_changes(): "Too many changes at once; try again later.", "操作过于频繁，请稍后再试。";
+    log_query():
+        "`after`, `lines` and `wait` must be whole numbers.",
+        "`after`、`lines` 和 `wait` 必须是非负整数。";
+    adapter_change(reason): "It was not done: {reason}.", "操作未执行：{reason}。";
+
     // A field, and what is wrong with it.
     missing(field): "`{field}` is missing.", "缺少 `{field}`。";
     expected(field, what, found): "{field}: expected {what}, found {found}.", "{field}：应为{what}，实际为{found}。";

@@ -70,7 +70,7 @@ fn object(model: &ModelInfo) -> Value {
             "label": model.label,
             "kind": kind,
             "features": model.features,
-            "adapter": { "id": model.adapter, "version": model.adapter_version, "verified": model.verified },
+            "adapter": { "id": model.adapter, "version": model.adapter_version, "verified": model.verified, "state": model.state.name() },
         },
     })
 }

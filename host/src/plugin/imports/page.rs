@@ -101,6 +101,11 @@ impl wit::HostPage for HostState {
     }
 
     async fn goto(&mut self, _: Resource<PageHandle>, url: String, timeout: Option<u64>) -> Answer<()> {
+        let granted = |url: &url::Url| self.page.spec().page.iter().any(|origin| origin.matches(url));
+        if url::Url::parse(&url).is_ok_and(|url| !granted(&url)) {
+            // Here, and not by the page's answer: where a page leads is no fault of the guest's.
+            self.progress.deny(format!("goto {url}"));
+        }
         let wait = self.wait_for_load(timeout);
         self.navigate(|page| async move { page.goto(&url, wait).await }).await
     }
@@ -315,7 +320,12 @@ impl wit::HostPage for HostState {
             statuses: filter.statuses,
             content_types: filter.content_types,
         };
-        self.on_page(|page| async move { page.listen(filter) }).await
+        let url = filter.url.clone();
+        let answer = self.on_page(|page| async move { page.listen(filter) }).await?;
+        if matches!(answer, Err(wit::PageError::NotGranted(_))) {
+            self.progress.deny(format!("listen {url}"));
+        }
+        Ok(answer)
     }
 
     async fn watch(&mut self, _: Resource<PageHandle>, selector: String) -> Answer<u32> {

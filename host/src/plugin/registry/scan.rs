@@ -1,137 +1,383 @@
-//! Looks at the folders and loads what changed.
+//! Decides what serves: looks at the folders, settles the grant of each adapter, and loads what changed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::sync::{Arc, Weak};
+use std::time::Instant;
 
-use super::{RegistryOptions, Snapshot, Status};
+use super::entry::{BrokenFile, Entry, KeptVersion, Pending, Source, State};
+use super::files::{Files, read_again};
+use super::kept::Kept;
+use super::lock::{LockFile, Served};
+use super::{RegistryOptions, Shared, Snapshot};
 use crate::plugin::engine::Engine;
-use crate::plugin::loader::{self, Adapter, LoadError};
-use crate::plugin::package::MAX_SIZE;
+use crate::plugin::grant::MEANING;
+use crate::plugin::guest_log::AdapterLog;
+use crate::plugin::health::Health;
+use crate::plugin::loader::{self, Adapter, Given};
+use crate::plugin::manifest::Manifest;
 
-/// What was seen of a file when it was looked at last.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp {
-    size: u64,
-    modified: Option<SystemTime>,
+/// What serves, or would if it were not switched off.
+#[derive(Debug, Clone)]
+struct Loaded {
+    adapter: Arc<Adapter>,
+    /// Where its file lay when it was loaded; its content may be another by now.
+    path: PathBuf,
+    source: Source,
 }
 
+/// What was decided of one id.
 #[derive(Debug, Default)]
-struct Entry {
-    stamp: Option<Stamp>,
-    hash: String,
-    adapter: Option<Arc<Adapter>>,
+struct Verdict {
+    loaded: Option<Loaded>,
+    pending: Option<Pending>,
     problem: Option<String>,
 }
 
-/// Knows every adapter file, and what is loaded of it.
+/// Knows every adapter file, what is loaded, and what the operator decided.
 pub(super) struct Scanner {
     engine: Engine,
-    options: RegistryOptions,
-    entries: HashMap<PathBuf, Entry>,
+    pub(super) options: RegistryOptions,
+    pub(super) files: Files,
+    pub(super) lock: LockFile,
+    pub(super) kept: Kept,
+    shared: Arc<Shared>,
+    loaded: BTreeMap<String, Loaded>,
+    /// Versions that were replaced: alive as long as a request holds them.
+    retired: Vec<(String, Weak<Adapter>)>,
+    /// Why a file of this hash cannot be loaded: it is not compiled again and again.
+    failed: HashMap<String, String>,
+    logs: BTreeMap<String, Arc<AdapterLog>>,
     generation: u64,
 }
 
 impl Scanner {
-    pub(super) fn new(engine: Engine, options: RegistryOptions) -> Self {
-        Self { engine, options, entries: HashMap::new(), generation: 0 }
+    pub(super) fn new(engine: Engine, options: RegistryOptions, shared: Arc<Shared>) -> Self {
+        let lock = LockFile::open(options.state.as_deref());
+        let kept = Kept::open(options.state.as_deref());
+        Self {
+            engine,
+            options,
+            files: Files::default(),
+            lock,
+            kept,
+            shared,
+            loaded: BTreeMap::new(),
+            retired: Vec::new(),
+            failed: HashMap::new(),
+            logs: BTreeMap::new(),
+            generation: 0,
+        }
     }
 
-    /// One look at all folders. Blocks while it compiles.
-    pub(super) fn scan(&mut self) -> Snapshot {
-        let files = self.files();
-        self.entries.retain(|path, entry| {
-            let kept = files.contains(path);
-            if !kept && let Some(adapter) = &entry.adapter {
-                tracing::info!(adapter = adapter.label(), "its file is gone: the adapter takes no more requests");
-            }
-            kept
+    /// One look at all folders. Waits while something is compiled, in another process.
+    pub(super) async fn scan(&mut self) -> Snapshot {
+        let (mut files, options) = (std::mem::take(&mut self.files), self.options.clone());
+        let looked = tokio::task::spawn_blocking(move || {
+            files.look(&options);
+            files
         });
-        for path in &files {
-            self.look_at(path);
+        // Reading does not panic; if it did, all files would be looked at anew.
+        self.files = looked.await.unwrap_or_default();
+        let mut verdicts = BTreeMap::new();
+        for id in self.ids() {
+            let verdict = self.settle(&id).await;
+            verdicts.insert(id, verdict);
         }
-        self.snapshot(&files)
+        for (id, verdict) in &verdicts {
+            self.install(id, verdict.loaded.clone());
+        }
+        self.tidy();
+        self.snapshot(verdicts)
     }
 
-    /// The adapter files in the order in which they count: of two with the same id, the later one serves.
-    fn files(&self) -> Vec<PathBuf> {
-        let dropped_in = self.options.dropped_in.iter().filter(|_| self.options.allow_unapproved);
-        self.options.bundled.iter().chain(dropped_in).flat_map(|folder| wasm_files(folder)).collect()
+    fn ids(&self) -> BTreeSet<String> {
+        let sources = [Source::Bundled, Source::Folder];
+        let files = sources.into_iter().flat_map(|source| self.files.packages(source));
+        let known = files.map(|(_, package)| package.manifest.id.clone());
+        let served = self.lock.lock.adapters.iter().filter(|(_, d)| d.serving.is_some()).map(|(id, _)| id.clone());
+        known.chain(served).chain(self.loaded.keys().cloned()).collect()
     }
 
-    fn look_at(&mut self, path: &Path) {
-        let entry = self.entries.entry(path.to_owned()).or_default();
-        let stamp = std::fs::metadata(path).ok().map(|meta| Stamp { size: meta.len(), modified: meta.modified().ok() });
-        if stamp.is_some() && entry.stamp == stamp {
-            return;
+    /// What of an id serves. The operator's folder goes before what is bundled; and what served from a folder goes on serving
+    /// while the file in its place may not.
+    async fn settle(&mut self, id: &str) -> Verdict {
+        let mut verdict = Verdict::default();
+        for source in [Source::Folder, Source::Bundled] {
+            let candidates: Vec<_> = self
+                .files
+                .packages(source)
+                .into_iter()
+                .filter(|(_, package)| package.manifest.id == id)
+                .map(|(path, package)| (path.to_owned(), package.clone()))
+                .collect();
+            for (path, package) in &candidates {
+                if verdict.loaded.is_some() {
+                    let other = format!("another file of the same id serves: remove {}", path.display());
+                    // A file in the folder in place of a bundled one is no mistake.
+                    if source == Source::Folder {
+                        verdict.problem.get_or_insert(other);
+                    }
+                    break;
+                }
+                if let Some(pending) = self.pending(source, path, &package.sha256, &package.manifest) {
+                    verdict.pending.get_or_insert(pending);
+                    continue;
+                }
+                match self.load(source, path, &package.sha256, &package.manifest).await {
+                    Ok(loaded) => verdict.loaded = Some(loaded),
+                    Err(problem) => {
+                        verdict.problem.get_or_insert(problem);
+                    }
+                }
+            }
+            if verdict.loaded.is_none() {
+                verdict.loaded = self.as_before(id, source).await;
+            }
         }
-        entry.stamp = stamp;
+        verdict
+    }
+
+    /// None where the file may serve without more ado.
+    fn pending(&self, source: Source, path: &Path, sha256: &str, manifest: &Manifest) -> Option<Pending> {
+        if source == Source::Bundled || self.options.allow_unapproved {
+            return None;
+        }
+        let asks = manifest.asks();
+        let approved = self.lock.get(&manifest.id).and_then(|decided| decided.approved.as_ref());
+        if approved.is_some_and(|approval| approval.grant.covers(&asks)) {
+            return None;
+        }
+        let more = approved.map_or_else(|| asks.clone(), |approval| approval.grant.missing(&asks));
+        Some(Pending {
+            version: manifest.version.to_string(),
+            sha256: sha256.to_owned(),
+            file: path.display().to_string(),
+            sentences: more.sentences(),
+            asks,
+            more,
+            meaning: MEANING,
+        })
+    }
+
+    async fn load(&mut self, source: Source, path: &Path, sha256: &str, manifest: &Manifest) -> Result<Loaded, String> {
+        if let Some(loaded) = self.loaded.get(&manifest.id).filter(|loaded| loaded.adapter.hash == sha256) {
+            return Ok(Loaded { path: path.to_owned(), source, ..loaded.clone() });
+        }
+        if let Some(problem) = self.failed.get(sha256) {
+            return Err(problem.clone());
+        }
+        let bytes = read_again(path, source, sha256)?;
+        match self.load_bytes(bytes, manifest).await {
+            Ok(adapter) => Ok(Loaded { adapter, path: path.to_owned(), source }),
+            Err(problem) => {
+                let serving = self.loaded.get(&manifest.id).map(|loaded| loaded.adapter.label());
+                tracing::warn!(path = %path.display(), serving, "adapter not loaded: {problem}");
+                self.failed.insert(sha256.to_owned(), problem.clone());
+                Err(problem)
+            }
+        }
+    }
+
+    async fn load_bytes(&mut self, bytes: Vec<u8>, manifest: &Manifest) -> Result<Arc<Adapter>, String> {
         let started = Instant::now();
-        match read(path).and_then(|file| {
-            let hash = loader::hash(&file);
-            if entry.adapter.is_some() && entry.hash == hash {
-                return Ok(None);
+        let settings = self.options.settings.get(&manifest.id).cloned();
+        loader::settings(manifest, settings.as_ref()).map_err(|error| error.to_string())?;
+        if let Some(compiler) = &self.options.compiler {
+            let failed = |message: String| {
+                loader::compile_error(format!("{}@{}", manifest.id, manifest.version), &message).to_string()
+            };
+            compiler.run(&bytes).await.map_err(failed)?;
+        }
+        self.generation += 1;
+        let (engine, generation) = (self.engine.clone(), self.generation);
+        let log = Arc::clone(self.logs.entry(manifest.id.clone()).or_default());
+        let task = tokio::task::spawn_blocking(move || {
+            let given = Given { generation, settings: settings.as_ref(), log };
+            let adapter = loader::load(&engine, &bytes, given).map_err(|error| error.to_string())?;
+            Ok((adapter, bytes))
+        });
+        let (adapter, bytes) = task.await.map_err(|_| "the loader died over it".to_owned()).flatten()?;
+        if let Err(error) = self.kept.put(&adapter.hash, &bytes) {
+            tracing::warn!(%error, adapter = adapter.label(), "cannot be kept for a rollback");
+        }
+        tracing::info!(adapter = adapter.label(), ms = started.elapsed().as_millis(), "adapter loaded");
+        Ok(Arc::new(adapter))
+    }
+
+    /// What served from a file that is still there but may not serve as it is now: out of memory, or as it was kept.
+    async fn as_before(&mut self, id: &str, source: Source) -> Option<Loaded> {
+        let stands = |files: &Files, path: &Path| {
+            let seen = files.seen.get(path).filter(|seen| seen.source == source)?;
+            // Another adapter's file in its place has replaced it.
+            seen.content.as_ref().map_or(true, |package| package.manifest.id == id).then_some(())
+        };
+        if let Some(loaded) = self.loaded.get(id) {
+            stands(&self.files, &loaded.path)?;
+            return Some(loaded.clone());
+        }
+        let served = self.lock.get(id)?.serving.clone()?;
+        stands(&self.files, &served.file)?;
+        let bytes = self.kept.get(&served.sha256)?;
+        let manifest = crate::plugin::package::read_manifest(&bytes).ok()?;
+        if self.pending(source, &served.file, &served.sha256, &manifest).is_some()
+            || self.failed.contains_key(&served.sha256)
+        {
+            return None;
+        }
+        let adapter = match self.load_bytes(bytes, &manifest).await {
+            Ok(adapter) => adapter,
+            Err(problem) => {
+                tracing::warn!(id, "the version that served last cannot be loaded: {problem}");
+                self.failed.insert(served.sha256, problem);
+                return None;
             }
-            self.generation += 1;
-            let adapter = loader::load(&self.engine, &file, self.generation)?;
-            Ok(Some((hash, adapter)))
-        }) {
-            Ok(None) => entry.problem = None,
-            Ok(Some((hash, adapter))) => {
-                let ms = started.elapsed().as_millis();
-                tracing::info!(adapter = adapter.label(), ms, "adapter loaded");
-                (entry.hash, entry.problem) = (hash, None);
-                entry.adapter = Some(Arc::new(adapter));
+        };
+        Some(Loaded { adapter, path: served.file, source })
+    }
+
+    /// Puts a version in the place of the one before.
+    fn install(&mut self, id: &str, next: Option<Loaded>) {
+        let before = match next {
+            Some(next) => {
+                let (adapter, path) = (Arc::clone(&next.adapter), next.path.clone());
+                let before = self.loaded.insert(id.to_owned(), next);
+                let served =
+                    Served { version: adapter.manifest.version.to_string(), sha256: adapter.hash.clone(), file: path };
+                let decided = self.lock.entry(id);
+                decided.serves(served);
+                let quarantined = decided.quarantine.as_ref().map(|q| q.reason.clone());
+                self.shared.health.begin(id, &adapter.hash, quarantined);
+                before.filter(|before| !Arc::ptr_eq(&before.adapter, &adapter))
             }
-            Err(error) => {
-                let serving = entry.adapter.as_ref().map(|a| a.label());
-                tracing::warn!(path = %path.display(), serving, "adapter not loaded: {error}");
-                entry.problem = Some(error.to_string());
+            None => {
+                let before = self.loaded.remove(id);
+                if let Some(before) = &before {
+                    let label = before.adapter.label();
+                    tracing::info!(adapter = label, "its file is gone: the adapter takes no more requests");
+                    if let Some(decided) = self.lock.lock.adapters.get_mut(id) {
+                        decided.serving = None;
+                    }
+                }
+                before
             }
+        };
+        if let Some(before) = before {
+            self.retired.push((id.to_owned(), Arc::downgrade(&before.adapter)));
         }
     }
 
-    fn snapshot(&self, files: &[PathBuf]) -> Snapshot {
-        let mut adapters: BTreeMap<String, Arc<Adapter>> = BTreeMap::new();
-        for adapter in files.iter().filter_map(|path| self.entries.get(path)?.adapter.as_ref()) {
-            if !self.options.disabled.contains(&adapter.manifest.id) {
-                adapters.insert(adapter.manifest.id.clone(), Arc::clone(adapter));
-            }
+    /// Writes down what changed, and forgets what nobody needs.
+    fn tidy(&mut self) {
+        self.retired.retain(|(_, adapter)| adapter.strong_count() > 0);
+        let seen: BTreeSet<&str> =
+            self.files.seen.values().filter_map(|seen| Some(seen.content.as_ref().ok()?.sha256.as_str())).collect();
+        let needed: BTreeSet<&str> =
+            self.lock.lock.adapters.values().flat_map(|d| &d.good).map(|good| good.sha256.as_str()).collect();
+        self.failed.retain(|hash, _| seen.contains(hash.as_str()) || needed.contains(hash.as_str()));
+        self.kept.prune(&needed);
+        if let Err(error) = self.lock.save() {
+            tracing::error!(error, "adapters.lock cannot be written: what was decided is lost at the next start");
         }
-        let status = files
-            .iter()
-            .filter_map(|path| {
-                let entry = self.entries.get(path)?;
-                let adapter = entry.adapter.as_ref();
-                let serves = adapter.filter(|a| adapters.get(&a.manifest.id).is_some_and(|s| Arc::ptr_eq(s, a)));
-                let problem = entry.problem.clone().or_else(|| {
-                    let hidden = adapter.filter(|_| serves.is_none())?;
-                    Some(format!("{} is disabled, or another file of the same id serves", hidden.label()))
-                });
-                Some(Status { path: path.clone(), serving: serves.map(|a| a.label()), problem })
-            })
-            .collect();
-        Snapshot { adapters, status }
     }
-}
 
-/// The `.wasm` files of a folder, by name. A folder that is not there has none.
-fn wasm_files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|e| e == "wasm"))
-        .collect();
-    files.sort();
-    files
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
-    let failed = |message: String| LoadError::Read { path: path.display().to_string(), message };
-    let size = std::fs::metadata(path).map_err(|e| failed(e.to_string()))?.len();
-    if size > MAX_SIZE as u64 {
-        return Err(failed(format!("{size} bytes; an adapter may have at most {MAX_SIZE}")));
+    /// What was told of an adapter last.
+    pub(super) fn shared_entry(&self, id: &str) -> Option<Entry> {
+        self.shared.snapshot.load().entries.iter().find(|entry| entry.id == id).cloned()
     }
-    std::fs::read(path).map_err(|e| failed(e.to_string()))
+
+    pub(super) fn lift(&self, id: &str) {
+        self.shared.health.lift(id);
+    }
+
+    /// Forgets all of an adapter but its log.
+    pub(super) fn forget(&mut self, id: &str) {
+        self.lock.lock.adapters.remove(id);
+        self.shared.health.forget(id);
+    }
+
+    /// The file in the operator's folder that holds this adapter.
+    pub(super) fn own_files(&self, id: &str) -> Vec<PathBuf> {
+        let own = self.files.packages(Source::Folder).into_iter();
+        let mut paths: Vec<_> = own.filter(|(_, p)| p.manifest.id == id).map(|(path, _)| path.to_owned()).collect();
+        // A broken file in the place of one that serves is this adapter's, too.
+        if let Some(loaded) = self.loaded.get(id).filter(|l| l.source == Source::Folder && !paths.contains(&l.path)) {
+            paths.push(loaded.path.clone());
+        }
+        paths
+    }
+
+    fn is_disabled(&self, id: &str) -> bool {
+        self.options.disabled.iter().any(|other| other == id) || self.lock.get(id).is_some_and(|d| d.disabled)
+    }
+
+    fn snapshot(&self, verdicts: BTreeMap<String, Verdict>) -> Snapshot {
+        let on = |id: &&String| !self.is_disabled(id);
+        let adapters = self.loaded.iter().filter(|(id, _)| on(id)).map(|(id, l)| (id.clone(), Arc::clone(&l.adapter)));
+        let broken = self.files.order.iter().filter_map(|path| {
+            let problem = self.files.seen.get(path)?.content.as_ref().err()?.clone();
+            Some(BrokenFile { file: path.display().to_string(), problem })
+        });
+        let broken: Vec<_> = broken.collect();
+        let entries = verdicts.iter().filter_map(|(id, verdict)| self.entry(id, verdict, &broken)).collect();
+        Snapshot {
+            adapters: adapters.collect(),
+            entries,
+            broken,
+            retired: self.retired.clone(),
+            logs: self.logs.clone(),
+        }
+    }
+
+    fn entry(&self, id: &str, verdict: &Verdict, broken: &[BrokenFile]) -> Option<Entry> {
+        let loaded = verdict.loaded.as_ref();
+        let manifest = loaded.map(|loaded| &loaded.adapter.manifest).or_else(|| self.any_manifest(id))?;
+        let file = match (loaded, &verdict.pending) {
+            (Some(loaded), _) => loaded.path.display().to_string(),
+            (None, Some(pending)) => pending.file.clone(),
+            (None, None) => self.own_files(id).first().map(|p| p.display().to_string()).unwrap_or_default(),
+        };
+        let state = match (loaded, &verdict.pending) {
+            _ if self.is_disabled(id) => State::Disabled,
+            (Some(_), _) => State::Serving,
+            (None, Some(_)) => State::Pending,
+            (None, None) => State::Failed,
+        };
+        let here = broken.iter().find(|other| other.file == file).map(|other| other.problem.clone());
+        let kept = self.lock.get(id).map(|decided| decided.good.as_slice()).unwrap_or_default();
+        Some(Entry {
+            id: id.to_owned(),
+            name: manifest.name.clone(),
+            state,
+            version: loaded.map(|l| l.adapter.manifest.version.to_string()),
+            sha256: loaded.map(|l| l.adapter.hash.clone()),
+            verified: loaded.map(|l| l.adapter.manifest.verified.clone()),
+            source: match loaded {
+                Some(loaded) => loaded.source,
+                None if self.own_files(id).is_empty() => Source::Bundled,
+                None => Source::Folder,
+            },
+            models: manifest.models.iter().map(|model| format!("{id}/{}", model.id)).collect(),
+            grant: loaded.map(|l| l.adapter.manifest.asks()).unwrap_or_default(),
+            quarantine: None,
+            problem: verdict.problem.clone().or(here),
+            pending: verdict.pending.clone(),
+            draining: 0,
+            kept: kept
+                .iter()
+                .map(|good| KeptVersion {
+                    version: good.version.clone(),
+                    sha256: good.sha256.clone(),
+                    serving: loaded.is_some_and(|l| l.adapter.hash == good.sha256),
+                })
+                .collect(),
+            health: Health::default(),
+            file,
+        })
+    }
+
+    fn any_manifest(&self, id: &str) -> Option<&Manifest> {
+        let all = [Source::Folder, Source::Bundled].into_iter().flat_map(|source| self.files.packages(source));
+        all.map(|(_, package)| &package.manifest).find(|manifest| manifest.id == id)
+    }
 }

@@ -1,19 +1,17 @@
-//! Follows the folders and swaps in what changed.
+//! Follows the folders and the operator's orders, and swaps in what changed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use notify::{RecursiveMode, Watcher};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
+use super::manage::Order;
 use super::scan::Scanner;
-use super::{RegistryOptions, Snapshot};
+use super::{ChangeError, RegistryOptions, Shared, Snapshot};
 
 /// A file counts as written when nothing has been heard of its folder for this long.
 const SETTLED: Duration = Duration::from_millis(150);
-/// How far the loader steps back for others, from 0 to 19.
-const NICE: i32 = 10;
 /// Where the system tells nothing (some network mounts), the folders are looked at this often.
 const LOOK_ANYWAY: Duration = Duration::from_secs(10);
 
@@ -21,62 +19,71 @@ const LOOK_ANYWAY: Duration = Duration::from_secs(10);
 pub(super) async fn run(
     mut scanner: Scanner,
     options: RegistryOptions,
-    snapshot: Arc<ArcSwap<Snapshot>>,
+    shared: Arc<Shared>,
     changes: watch::Sender<u64>,
+    mut orders: mpsc::Receiver<Order>,
 ) {
     // One place: any number of events before the next look are one reason to look.
     let (sender, mut events) = mpsc::channel(1);
     let _watcher = watch_folders(&options, sender);
     let mut first = true;
+    let mut answer = None;
     loop {
-        let target = Arc::clone(&snapshot);
-        let looked = aside(move || {
-            let next = scanner.scan();
-            let changed = first || differs(&target.load(), &next);
-            if changed {
-                target.store(Arc::new(next));
-            }
-            (scanner, changed)
+        let next = scanner.scan().await;
+        if first || differs(&shared.snapshot.load(), &next) {
+            shared.snapshot.store(Arc::new(next));
+            changes.send_modify(|n| *n += 1);
+        }
+        first = false;
+        if let Some((done, id)) = answer.take() {
+            tell(done, Ok(id));
+        }
+        let Some(order) = wait_for_change(&mut events, &mut orders).await else { continue };
+        let Order { change, done } = order;
+        let worked = tokio::task::spawn_blocking(move || {
+            let result = scanner.change(change);
+            (scanner, result)
         });
-        let Some((returned, changed)) = looked.await else {
+        let Ok((returned, result)) = worked.await else {
             tracing::error!("the adapter loader died: adapters stay as they are until a restart");
             return;
         };
-        (scanner, first) = (returned, false);
-        if changed {
-            changes.send_modify(|n| *n += 1);
+        scanner = returned;
+        match result {
+            Ok(id) => answer = Some((done, id)),
+            Err(error) => tell(done, Err(error)),
         }
-        wait_for_change(&mut events).await;
     }
 }
 
-/// Runs what computes for long on a thread of low priority, so that answers under way do not wait for it. A thread of its own,
-/// because a priority once given up cannot be had back. None if it died.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let (sender, done) = oneshot::channel();
-    let run = move || {
-        // For Linux this thread alone, and the compiler's threads that it starts. Where it is refused, all goes on as it was.
-        let _ = rustix::process::setpriority_process(None, NICE);
-        // Nobody waits any more when the registry was dropped.
-        let _ = sender.send(work());
-    };
-    std::thread::Builder::new().name("adapter-loader".into()).spawn(run).ok()?;
-    done.await.ok()
+fn tell(done: tokio::sync::oneshot::Sender<Result<String, ChangeError>>, result: Result<String, ChangeError>) {
+    // Whoever asked may have gone.
+    let _ = done.send(result);
 }
 
-/// Returns when the folders are worth another look.
-async fn wait_for_change(events: &mut mpsc::Receiver<()>) {
-    match tokio::time::timeout(LOOK_ANYWAY, events.recv()).await {
-        Ok(Some(())) => while let Ok(Some(())) = tokio::time::timeout(SETTLED, events.recv()).await {},
-        // No watcher could be made: only the regular look is left.
-        Ok(None) => tokio::time::sleep(LOOK_ANYWAY).await,
-        Err(_) => {}
+/// Returns when the folders are worth another look, or there is something to do.
+async fn wait_for_change(events: &mut mpsc::Receiver<()>, orders: &mut mpsc::Receiver<Order>) -> Option<Order> {
+    tokio::select! {
+        // None when the registry is being dropped, which ends this task at once.
+        order = orders.recv() => if order.is_some() { order } else { std::future::pending().await },
+        event = events.recv() => {
+            match event {
+                Some(()) => while let Ok(Some(())) = tokio::time::timeout(SETTLED, events.recv()).await {},
+                // No watcher could be made: only the regular look is left.
+                None => tokio::time::sleep(LOOK_ANYWAY).await,
+            }
+            None
+        }
+        () = tokio::time::sleep(LOOK_ANYWAY) => None,
     }
 }
 
 fn differs(old: &Snapshot, new: &Snapshot) -> bool {
     let generations = |s: &Snapshot| s.adapters.values().map(|a| a.generation).collect::<Vec<_>>();
-    old.status != new.status || generations(old) != generations(new)
+    old.entries != new.entries
+        || old.broken != new.broken
+        || old.retired.len() != new.retired.len()
+        || generations(old) != generations(new)
 }
 
 fn watch_folders(options: &RegistryOptions, sender: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {

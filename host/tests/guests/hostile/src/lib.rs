@@ -2,12 +2,12 @@
 
 use std::hint::black_box;
 
-use webai_adapter::{Adapter, Appetite, Failure, Millis, Outcome, Page, Reply, Request, register, sleep};
+use webai_adapter::{Adapter, Appetite, Failure, Filter, Millis, Outcome, Page, Reply, Request, register, sleep};
 
 struct Hostile;
 
 impl Adapter for Hostile {
-    fn generate(_: &Page, reply: &Reply, request: &Request) -> Result<Outcome, Failure> {
+    fn generate(page: &Page, reply: &Reply, request: &Request) -> Result<Outcome, Failure> {
         let prompt = request.prompt();
         let what = match prompt.strip_prefix("sent ") {
             Some(what) => {
@@ -29,6 +29,14 @@ impl Adapter for Hostile {
             "giant" => {
                 reply.text("x".repeat(12 << 20));
             }
+            // Tried, and then it makes believe that nothing was.
+            "goto" => drop(page.goto("https://elsewhere.example.com/?secret")),
+            "listen" => drop(page.listen(&Filter {
+                url: "http://demo.localhost/**".into(),
+                method: None,
+                statuses: Vec::new(),
+                content_types: Vec::new(),
+            })),
             _ => return Err(Failure::InvalidRequest("unknown".into())),
         }
         Ok(Outcome::stop())
