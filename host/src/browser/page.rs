@@ -5,7 +5,11 @@
 
 mod act;
 mod actor;
+mod call;
+mod chooser;
+mod copy;
 mod fence;
+mod framed;
 mod gate;
 mod inbox;
 mod input;
@@ -13,7 +17,9 @@ mod keys;
 mod listen;
 mod navigate;
 mod picture;
+mod pointer;
 mod query;
+mod reach;
 mod rewrite;
 mod save;
 mod setup;
@@ -21,8 +27,8 @@ mod upload;
 mod watches;
 mod world;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chromiumoxide::Command;
@@ -144,6 +150,10 @@ struct Shared {
     /// What became of the last input.
     landed: watch::Sender<Option<act::Landing>>,
     gate: Gate,
+    /// The file chooser that opened last.
+    chooser: watch::Sender<Option<chooser::Chooser>>,
+    /// The copy that is awaited.
+    copying: Mutex<Option<copy::Copying>>,
     document: watch::Sender<Document>,
     closed: watch::Sender<Option<CloseReason>>,
     /// Cancelled as soon as the page is of no more use.
@@ -181,6 +191,8 @@ impl Page {
             download: watch::Sender::default(),
             landed: watch::Sender::new(None),
             gate: Gate::default(),
+            chooser: watch::Sender::new(None),
+            copying: Mutex::new(None),
             document: watch::Sender::new(Document::default()),
             closed: watch::Sender::new(None),
             cancel: CancellationToken::new(),

@@ -148,6 +148,8 @@ pub(super) struct HostState {
     pub(super) step: String,
     /// Whether something was filled in since: then the next click or press sends it.
     pub(super) armed: bool,
+    /// Whether some of that was text.
+    pub(super) typed: bool,
 }
 
 impl HostState {
@@ -174,12 +176,13 @@ impl HostState {
             log,
             step: String::new(),
             armed: false,
+            typed: false,
         }
     }
 
     /// Sets the point of no return, and tells whoever waits for the answer.
     pub(super) async fn submit(&mut self) {
-        self.armed = false;
+        (self.armed, self.typed) = (false, false);
         if self.progress.submit()
             && let Some(job) = &self.job
         {

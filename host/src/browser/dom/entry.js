@@ -39,6 +39,10 @@ const FUNCTIONS = {
   enabled: (args) => found(args, isEnabled),
   checked: (args) => found(args, checkedState),
   markdown: (args) => found(args, markdownOf),
+  enter,
+  placed,
+  outward,
+  through,
   aim,
   aimed,
   focused,
@@ -52,10 +56,15 @@ const FUNCTIONS = {
   shownPiece,
   stage,
   attach,
+  receive,
+  copyStart,
+  copyEnd,
   watch: addWatch,
   unwatch: removeWatch,
 };
 
 const api = {};
 for (const [name, f] of Object.entries(FUNCTIONS)) api[name] = exported(f);
+// The host wants the element itself.
+api.kept = keptFrame;
 Object.defineProperty(globalThis, 'webai', { value: api });

@@ -34,7 +34,8 @@ function watchInput(event) {
   const first = event.type === 'pointerdown' || event.type === 'keydown' || event.type === 'beforeinput';
   if (first) {
     const el = hit instanceof Element ? hit : null;
-    armed.letting = el !== null && (pointer ? takesHit(armed.target, el) : within(el, armed.target));
+    // Without a target the input is meant for a frame, and none of it for this document.
+    armed.letting = el !== null && armed.target !== null && (pointer ? takesHit(armed.target, el) : within(el, armed.target));
     tellLanding(armed.letting ? null : el ? describe(el) : 'the document');
   }
   if (!armed.letting) {
@@ -53,13 +54,14 @@ function deepActive() {
   }
 }
 
-// Gives the element the focus. Returns what has it then, or null when that is something else.
-function takeFocus(el) {
+// Gives the element the focus. Returns what has it then, or null when that is something else. In a frame it may be the active
+// element while the focus is in another document.
+function takeFocus(el, framed) {
   const control = controlOf(el);
   const target = control instanceof HTMLElement && dom.editable(control) ? editingHost(control) : control;
   let active = deepActive();
   const settled = () => active !== null && !isFrame(active) && (within(active, target) || within(target, active) && dom.editable(active));
-  if (settled() && active !== dom.body(document)) return active;
+  if (!framed && settled() && active !== dom.body(document)) return active;
   if (target instanceof HTMLElement || target instanceof SVGElement) dom.focus(target, { preventScroll: true });
   active = deepActive();
   return settled() ? active : null;

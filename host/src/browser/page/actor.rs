@@ -12,6 +12,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::fence::{Fence, Frame, Paused, Place, Verdict, origin_of};
+use super::world::BINDING;
 use super::{CloseReason, Shared, setup};
 use crate::browser::cdp::{CdpError, Event, EventQueue, Incoming, Session};
 use crate::browser::event::{DialogInfo, EventBody, PageEvent};
@@ -68,7 +69,12 @@ impl Actor {
             }
             "Fetch.requestPaused" => self.paused(event)?,
             "Network.requestWillBeSent" => self.send(self.shared.request_told(event)),
-            "Page.frameNavigated" if own => self.frame_navigated(event)?,
+            "Page.frameNavigated" => self.frame_navigated(event, own)?,
+            "Page.frameDetached" => {
+                if let Some(frame) = text(&event.params, "frameId") {
+                    self.shared.gate.frame_gone(frame);
+                }
+            }
             "Page.navigatedWithinDocument" if own => self.moved_within(event),
             "Page.lifecycleEvent" if own => self.lifecycle(event),
             "Page.frameStoppedLoading" if own => self.stopped_loading(event),
@@ -81,7 +87,7 @@ impl Actor {
                     self.shared.rewrites.detached(child);
                 }
             }
-            "Network.loadingFailed" if own => {
+            "Network.loadingFailed" => {
                 if let Some(loader) = text(&event.params, "requestId") {
                     self.shared.gate.settle(loader);
                 }
@@ -91,7 +97,10 @@ impl Actor {
                 self.shared.rearm_watches();
             }
             "Page.downloadWillBegin" | "Page.downloadProgress" => self.shared.on_download(event),
-            "Runtime.bindingCalled" => self.shared.on_binding(event),
+            "Runtime.bindingCalled" if text(&event.params, "name") == Some(BINDING) => self.shared.on_binding(event),
+            "Runtime.bindingCalled" => self.shared.on_foreign_binding(event),
+            "Page.fileChooserOpened" => self.shared.chooser_opened(event),
+            "Debugger.paused" => self.shared.resume(&event.session),
             _ => {}
         }
         Ok(())
@@ -147,10 +156,9 @@ impl Actor {
 
     /// Lets a document request or its answer go on, unless an input is in flight.
     fn admit(&mut self, session: Session, paused: Paused) {
-        let main = paused.frame_id == self.shared.target;
         let open = match paused.commits() {
-            Some(loader) if main => self.shared.gate.let_through(loader),
-            _ => !self.shared.gate.is_shut(),
+            Some(loader) => self.shared.gate.let_through(&paused.frame_id, loader),
+            None => !self.shared.gate.is_shut(),
         };
         if open {
             self.send(session.tell(ContinueRequestParams::new(paused.request_id)));
@@ -166,13 +174,13 @@ impl Actor {
         }
     }
 
-    fn frame_navigated(&mut self, event: &Event) -> Result<(), Unreadable> {
+    fn frame_navigated(&mut self, event: &Event, own: bool) -> Result<(), Unreadable> {
         let frame = event.params.get("frame").ok_or_else(|| Unreadable("no frame".into()))?;
         let frame = Frame::deserialize(frame).map_err(|e| Unreadable(e.to_string()))?;
-        if frame.parent_id.is_some() || frame.id != self.shared.target {
+        self.shared.gate.settle(&frame.loader_id);
+        if !own || frame.parent_id.is_some() || frame.id != self.shared.target {
             return Ok(());
         }
-        self.shared.gate.settle(&frame.loader_id);
         let inside = self.fence.shown(&frame);
         let place = self.fence.place();
         self.shared.document.send_modify(|document| {

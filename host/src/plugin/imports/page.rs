@@ -64,6 +64,26 @@ impl HostState {
         }
     }
 
+    /// Only the request's own attachments can be uploaded.
+    fn own_attachments(&self, indices: Vec<u32>) -> Result<Vec<UploadFile>, wit::PageError> {
+        let all = self.job.as_ref().map_or(&[][..], |job| &job.request.attachments);
+        let own = |index: u32| {
+            let own = usize::try_from(index).ok().and_then(|index| all.get(index));
+            let own =
+                own.ok_or_else(|| wit::PageError::NotGranted(format!("this request has no attachment {index}")))?;
+            Ok(UploadFile { name: own.name.clone(), mime: own.mime_type.clone(), bytes: own.bytes.clone() })
+        };
+        indices.into_iter().map(own).collect()
+    }
+
+    /// What goes up takes its time: what follows has the whole of its own. And it may be sent by the next click.
+    fn uploaded(&mut self) {
+        self.armed = true;
+        if self.progress.submitted().is_none() {
+            self.progress.clock.enter(Stage::Submit);
+        }
+    }
+
     /// How long an act or a query may take: never longer than the call.
     fn wait(&self, timeout: Option<u64>) -> Option<Duration> {
         Some(timeout.map_or(DEFAULT_TIMEOUT, Duration::from_millis).min(self.progress.clock.remaining()))
@@ -187,7 +207,7 @@ impl wit::HostPage for HostState {
         text: String,
         timeout: Option<u64>,
     ) -> Answer<()> {
-        self.armed = true;
+        (self.armed, self.typed) = (true, true);
         let wait = self.wait(timeout);
         self.on_page(|page| async move { page.fill(&selector, &text, wait).await }).await
     }
@@ -199,7 +219,7 @@ impl wit::HostPage for HostState {
         text: String,
         timeout: Option<u64>,
     ) -> Answer<()> {
-        self.armed = true;
+        (self.armed, self.typed) = (true, true);
         let wait = self.wait(timeout);
         self.on_page(|page| async move { page.type_text(&selector, &text, wait).await }).await
     }
@@ -244,38 +264,41 @@ impl wit::HostPage for HostState {
         attachments: Vec<u32>,
         timeout: Option<u64>,
     ) -> Answer<()> {
-        self.armed = true;
         let wait = self.wait(timeout);
-        let mut files = Vec::with_capacity(attachments.len().min(64));
-        for index in attachments {
-            // Only the request's own attachments can be uploaded.
-            let own = self.job.as_ref().and_then(|job| job.request.attachments.get(index as usize));
-            let Some(own) = own else {
-                return Ok(Err(wit::PageError::NotGranted(format!("this request has no attachment {index}"))));
-            };
-            let (name, mime) = (own.name.clone(), own.mime_type.clone());
-            files.push(UploadFile { name, mime, bytes: own.bytes.clone() });
-        }
+        let files = match self.own_attachments(attachments) {
+            Ok(files) => files,
+            Err(error) => return Ok(Err(error)),
+        };
         let answer = self.on_page(|page| async move { page.attach(&selector, files, wait).await }).await;
-        // What goes up takes its time: what follows has the whole of its own.
-        if self.progress.submitted().is_none() {
-            self.progress.clock.enter(Stage::Submit);
-        }
+        self.uploaded();
         answer
     }
 
     async fn choose_files(
         &mut self,
         _: Resource<PageHandle>,
-        _selector: String,
-        _attachments: Vec<u32>,
-        _timeout: Option<u64>,
+        selector: String,
+        attachments: Vec<u32>,
+        timeout: Option<u64>,
     ) -> Answer<()> {
-        Ok(Err(unavailable("choose-files")))
+        // The click may be another one than the adapter believes, and send what was typed.
+        if self.typed {
+            self.submit().await;
+        }
+        let wait = self.wait(timeout);
+        let files = match self.own_attachments(attachments) {
+            Ok(files) => files,
+            Err(error) => return Ok(Err(error)),
+        };
+        let answer = self.on_page(|page| async move { page.choose_files(&selector, files, wait).await }).await;
+        self.uploaded();
+        answer
     }
 
-    async fn copy(&mut self, _: Resource<PageHandle>, _selector: String, _timeout: Option<u64>) -> Answer<String> {
-        Ok(Err(unavailable("copy")))
+    async fn copy(&mut self, _: Resource<PageHandle>, selector: String, timeout: Option<u64>) -> Answer<String> {
+        self.before_send().await;
+        let wait = self.wait(timeout);
+        self.on_page(|page| async move { page.copy(&selector, wait).await }).await
     }
 
     async fn save(&mut self, _: Resource<PageHandle>, source: wit::Source, timeout: Option<u64>) -> Answer<wit::Saved> {
@@ -388,11 +411,6 @@ impl HostState {
         };
         wit::Event { source: event.source, stream: event.stream, body }
     }
-}
-
-fn unavailable(function: &str) -> wit::PageError {
-    let message = format!("this host has no {function} yet");
-    wit::PageError::Other(Fault { code: "unavailable".to_owned(), message })
 }
 
 fn to_wit(error: PageError) -> wit::PageError {

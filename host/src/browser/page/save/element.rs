@@ -11,7 +11,8 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::super::query::Deadline;
-use super::super::world::Lenient;
+use super::super::reach::Path;
+use super::super::world::{Lenient, World};
 use super::super::{COMMAND_DEADLINE, Shared};
 use super::{SavedFile, failed, too_large};
 use crate::browser::error::PageError;
@@ -59,11 +60,12 @@ impl Shared {
         let token = TOKENS.fetch_add(1, Ordering::Relaxed);
         let args = json!({"token": token, "max": max});
         let deadline = Deadline::after(Some(until.saturating_duration_since(Instant::now())));
-        match self.ask("shown", selector, args, deadline).await? {
-            Shown::At { url } if url.starts_with("blob:") => self.drawn_content(&url, max).await,
+        let (shown, reach) = self.ask_at("shown", &Path::parse(selector)?, &args, deadline).await?;
+        match shown {
+            Shown::At { url } if url.starts_with("blob:") => self.drawn_content(&reach.world, &url, max).await,
             Shown::At { url } => self.fetch_file(&url, max).await,
             Shown::Here { size, mime, text } => {
-                let bytes = self.pieces(selector, token, size, deadline).await?;
+                let bytes = self.pieces(&reach.world, token, size).await?;
                 if !text {
                     return Ok(SavedFile::new(&mime, bytes.into()));
                 }
@@ -74,12 +76,12 @@ impl Shared {
         }
     }
 
-    async fn pieces(&self, selector: &str, token: u64, size: usize, deadline: Deadline) -> Result<Vec<u8>, PageError> {
+    async fn pieces(&self, world: &World, token: u64, size: usize) -> Result<Vec<u8>, PageError> {
         let mut bytes = Vec::with_capacity(size);
         while bytes.len() < size {
             let args = json!({"token": token, "from": bytes.len(), "to": bytes.len() + PIECE});
-            let Piece { piece } = self.ask("shownPiece", selector, args, deadline).await?;
-            let piece = piece.ok_or_else(|| failed("its document was replaced"))?;
+            let piece: Option<Piece> = self.follow_up(world, "shownPiece", &args, COMMAND_DEADLINE).await?;
+            let piece = piece.and_then(|piece| piece.piece).ok_or_else(|| failed("its document was replaced"))?;
             let piece = STANDARD.decode(piece).map_err(|error| failed(error.to_string()))?;
             if piece.is_empty() || bytes.len() + piece.len() > size {
                 return Err(failed("it changed while it was read"));
@@ -89,10 +91,10 @@ impl Shared {
         Ok(bytes)
     }
 
-    /// What the browser holds of a picture that is drawn in the main frame.
-    async fn drawn_content(&self, url: &str, max: usize) -> Result<SavedFile, PageError> {
-        let ask = GetResourceContentParams::new(self.target.clone(), url);
-        let answer = self.session.execute(Lenient(ask), COMMAND_DEADLINE).await;
+    /// What the browser holds of a picture that is drawn in this document.
+    async fn drawn_content(&self, world: &World, url: &str, max: usize) -> Result<SavedFile, PageError> {
+        let ask = GetResourceContentParams::new(world.frame.clone(), url);
+        let answer = self.session.child(&world.session).execute(Lenient(ask), COMMAND_DEADLINE).await;
         let answer = answer.map_err(|_| failed("the browser no longer has what it shows"))?;
         let content: Content = serde_json::from_value(answer).map_err(|error| failed(error.to_string()))?;
         let bytes = match content.base64_encoded {
