@@ -7,7 +7,7 @@ import path from 'node:path';
 import { chat, json } from '../lib/client.mjs';
 import { now, sleep, until } from '../lib/clock.mjs';
 import { figure, spread } from '../lib/figures.mjs';
-import { Usage } from '../lib/proc.mjs';
+import { Usage, rss } from '../lib/proc.mjs';
 import { withServer } from '../lib/server.mjs';
 import { warm } from './latency.mjs';
 
@@ -58,7 +58,8 @@ async function under(server, work) {
 }
 
 export async function swap(context) {
-  const count = context.quick ? 15 : 100;
+  // SWAPS=1000: the long form, which looks for what leaks.
+  const count = Number(process.env.SWAPS) || (context.quick ? 15 : 100);
   const adapters = path.join(context.scratch, `adapters-${now()}`);
   const staging = path.join(context.scratch, `staging-${now()}`);
   mkdirSync(adapters);
@@ -69,6 +70,7 @@ export async function swap(context) {
     await warm(server, CLIENTS);
     const usage = new Usage(server.pid);
     const calm = await under(server, () => sleep(context.quick ? 3000 : 10_000));
+    const before = rss(server.pid);
     const { swaps, answers } = await under(server, async () => {
       const times = [];
       for (const { version, file } of files) {
@@ -80,6 +82,7 @@ export async function swap(context) {
       }
       return times;
     });
+    const after = rss(server.pid);
     const loads = server.lines().map((line) => /adapter loaded.*?\bms=(\d+)/.exec(line)?.[1]).filter(Boolean).map(Number).slice(1);
     const lost = answers.filter((answer) => !answer.whole);
     const first = (list) => spread(list.answers ? list.answers.map((answer) => answer.first) : list.map((answer) => answer.first));
@@ -88,12 +91,13 @@ export async function swap(context) {
       figures: [
         figure('swap.lost', `requests lost in ${count} swaps`, lost.length, '', 0),
         figure('swap.requests', 'requests answered meanwhile', answers.length, ''),
+        figure('swap.memory', `anonymous memory of the host that ${count} swaps leave behind`, after.anonymous - before.anonymous, 'MiB'),
         figure('swap.load', 'swap: reading, compiling, putting in place (p50)', spread(loads).p50, 'ms', 100),
         figure('swap.visible', 'swap: from the new file to its version serving (p50)', spread(swaps).p50, 'ms'),
         figure('swap.noticed', "what swaps add to a request's first token (p50)", busy.p50 - quiet.p50, 'ms', 100),
         figure('swap.noticed.p95', "what swaps add to a request's first token (p95)", busy.p95 - quiet.p95, 'ms'),
       ],
-      detail: { visible: spread(swaps), load: spread(loads), first_calm: quiet, first_swapping: busy, versions: new Set(answers.map((a) => a.version)).size, lost: lost.slice(0, 5), cores: usage.stop() },
+      detail: { before, after, visible: spread(swaps), load: spread(loads), first_calm: quiet, first_swapping: busy, versions: new Set(answers.map((a) => a.version)).size, lost: lost.slice(0, 5), cores: usage.stop() },
     };
   }, { adapters });
 }

@@ -189,5 +189,6 @@ fn dispatch(config: &Config) -> DispatchOptions {
             call_max: deadlines.call_max,
         },
         cancel: deadlines.cancel,
+        pictures: None,
     }
 }

@@ -9,6 +9,7 @@ mod ledger;
 mod pool;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -90,6 +91,8 @@ pub struct DispatchOptions {
     pub deadlines: Deadlines,
     /// After its caller has gone, a page must be at rest within this time; else it is closed and replaced.
     pub cancel: Duration,
+    /// Where a picture of the page is kept when a request fails on it, named after the request's id.
+    pub pictures: Option<PathBuf>,
 }
 
 impl Default for DispatchOptions {
@@ -100,6 +103,7 @@ impl Default for DispatchOptions {
             queue_wait: Duration::from_secs(120),
             deadlines: Deadlines::default(),
             cancel: Duration::from_secs(1),
+            pictures: None,
         }
     }
 }

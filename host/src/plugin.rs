@@ -33,7 +33,7 @@ pub use engine::{Engine, EngineError};
 pub use grant::{Grant, MEANING, RewriteGrant};
 pub use guest_log::{AdapterLog, Level, LogLine};
 pub use health::Health;
-pub use loader::{Adapter, LoadError};
+pub use loader::{Adapter, LoadError, try_load};
 pub use manifest::{Features, Manifest, ManifestError, Model, Overflow, Problem, Rewritable, Rung, Schema, Version};
 pub use package::{MAX_SIZE, PackageError, pack, read_manifest};
 pub use registry::{

@@ -16,6 +16,7 @@ mod input;
 mod keys;
 mod listen;
 mod navigate;
+mod picture;
 mod pointer;
 mod query;
 mod reach;

@@ -122,8 +122,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_compile_that_does_not_end_is_ended() {
-        // It runs for ever, whatever it is told.
-        let error = compiler("yes").run(b"").await.unwrap_err();
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("endless");
+        std::fs::write(&program, "#!/bin/sh\nexec sleep 1000\n").unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let error = compiler(program.to_str().unwrap()).run(b"").await.unwrap_err();
         assert!(error.contains("more than 60 s"), "{error}");
     }
 

@@ -246,7 +246,9 @@ impl Scanner {
                     Served { version: adapter.manifest.version.to_string(), sha256: adapter.hash.clone(), file: path };
                 let decided = self.lock.entry(id);
                 decided.serves(served);
-                let quarantined = decided.quarantine.as_ref().map(|q| q.reason.clone());
+                // A version that went out of use while its successor was being put in says nothing of that one.
+                let own = decided.quarantine.as_ref().filter(|quarantine| quarantine.sha256 == adapter.hash);
+                let quarantined = own.map(|quarantine| quarantine.reason.clone());
                 self.shared.health.begin(id, &adapter.hash, quarantined);
                 before.filter(|before| !Arc::ptr_eq(&before.adapter, &adapter))
             }
