@@ -212,4 +212,3 @@ async fn browser_is_up(instance: &Instance) {
     // An instance that is gone is noticed by the next who wants something of it.
     let _ = state.wait_for(|s| !matches!(s, InstanceState::Starting | InstanceState::Restarting { .. })).await;
 }
-
