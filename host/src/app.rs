@@ -191,5 +191,6 @@ fn dispatch(config: &Config, folder: &DataFolder) -> DispatchOptions {
         cancel: deadlines.cancel,
         kv: Some(Arc::new(Kv::new(folder.path().join("kv")))),
         media_max: config.limits.media_bytes,
+        pictures: None,
     }
 }

@@ -5,6 +5,7 @@ mod banner;
 mod compile;
 mod config;
 mod key;
+mod kit;
 mod remote;
 mod serve;
 

@@ -10,6 +10,7 @@ mod ledger;
 mod pool;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -97,6 +98,8 @@ pub struct DispatchOptions {
     pub kv: Option<Arc<Kv>>,
     /// The most bytes of all files of one answer.
     pub media_max: usize,
+    /// Where a picture of the page is kept when a request fails on it, named after the request's id.
+    pub pictures: Option<PathBuf>,
 }
 
 impl Default for DispatchOptions {
@@ -109,6 +112,7 @@ impl Default for DispatchOptions {
             cancel: Duration::from_secs(1),
             kv: None,
             media_max: 64 << 20,
+            pictures: None,
         }
     }
 }

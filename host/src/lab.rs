@@ -3,3 +3,4 @@
 //! Everything here is reached only through the egress guard's mapping, under a name that no other site can have.
 
 pub mod demo;
+pub mod replica;

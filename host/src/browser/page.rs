@@ -12,6 +12,7 @@ mod input;
 mod keys;
 mod listen;
 mod navigate;
+mod picture;
 mod query;
 mod rewrite;
 mod save;

@@ -1,11 +1,10 @@
-//! `adapter pack` and `adapter check`, and where the program's own adapters lie.
+//! `adapter pack`, and where the program's own adapters lie.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Subcommand;
 
-use super::print;
 use crate::plugin;
 
 #[derive(Debug, Subcommand)]
@@ -19,8 +18,8 @@ pub(super) enum Command {
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
-    /// Say what an adapter file is, or what is wrong with it
-    Check { file: PathBuf },
+    #[command(flatten)]
+    Kit(super::kit::Command),
     #[command(flatten)]
     Remote(super::remote::Command),
 }
@@ -28,7 +27,7 @@ pub(super) enum Command {
 pub(super) fn run(command: &Command, config: &crate::config::Config) -> anyhow::Result<()> {
     match command {
         Command::Pack { module, manifest, output } => pack(module, manifest, output),
-        Command::Check { file } => check(file),
+        Command::Kit(command) => super::kit::run(command, config),
         Command::Remote(command) => super::remote::run(command, config),
     }
 }
@@ -41,23 +40,6 @@ fn pack(module: &Path, manifest: &Path, output: &Path) -> anyhow::Result<()> {
     let part = output.with_extension("part");
     std::fs::write(&part, packed).with_context(|| format!("cannot write {}", part.display()))?;
     std::fs::rename(&part, output).with_context(|| format!("cannot write {}", output.display()))
-}
-
-fn check(file: &Path) -> anyhow::Result<()> {
-    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let manifest = plugin::read_manifest(&bytes).with_context(|| file.display().to_string())?;
-    let models: Vec<_> = manifest.models.iter().map(|m| format!("{}/{}", manifest.id, m.id)).collect();
-    let list = |items: Vec<String>| if items.is_empty() { "none".to_owned() } else { items.join(", ") };
-    print(&format!(
-        "{} {} ({})\nmodels:   {}\nacts on:  {}\nlistens:  {}",
-        manifest.id,
-        manifest.version,
-        manifest.name,
-        list(models),
-        list(manifest.page.iter().map(ToString::to_string).collect()),
-        list(manifest.listen.iter().map(ToString::to_string).collect()),
-    ));
-    Ok(())
 }
 
 /// Where the adapters that come with the program lie: where `WEBAI_BUNDLED` says, else beside it as a build leaves them, else

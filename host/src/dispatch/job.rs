@@ -72,6 +72,7 @@ impl Running {
             self.tell_start(trace.queued).await;
             let report = self.call(&lease).await;
             trace.timing = report.timing;
+            self.keep_picture(&lease, &report).await;
             let again = !report.submitted && retryable(&report) && trace.attempts < MAX_ATTEMPTS;
             self.end(lease, &report).await;
             match report.result {
@@ -124,6 +125,20 @@ impl Running {
         lease.page().end_call();
         self.inner.registry.report(&self.adapter, &report);
         report
+    }
+
+    /// What the page looks like on which an adapter did not get on. Only where somebody wants it.
+    async fn keep_picture(&self, lease: &Lease, report: &Report) {
+        let Some(folder) = &self.inner.options.pictures else { return };
+        let Err(failure) = &report.result else { return };
+        if failure.kind == FailureKind::ClientGone {
+            return;
+        }
+        let Ok(picture) = lease.page().screenshot().await else { return };
+        let path = folder.join(format!("{}.png", self.request.id));
+        if let Err(error) = tokio::fs::write(&path, picture).await {
+            tracing::debug!(%error, path = %path.display(), "the picture of a page was not kept");
+        }
     }
 
     /// Leaves the site in peace and the page fit for the next request, or closes it.

@@ -82,7 +82,7 @@ impl DemoSite {
     }
 }
 
-fn router(with_control: bool) -> Router {
+pub(in crate::lab) fn router(with_control: bool) -> Router {
     let site = Arc::new(site::Site::default());
     let mut router = Router::new().merge(pages::routes()).merge(api::routes()).merge(files::routes());
     router = router.merge(stats::routes());

@@ -74,6 +74,16 @@ pub(super) struct Given<'a> {
     pub log: Arc<AdapterLog>,
 }
 
+/// Whether an adapter's file could be loaded: compiles and links it, and throws that away. Blocks as [`load`] does.
+///
+/// # Errors
+/// Why not.
+pub fn try_load(file: &[u8]) -> Result<(), LoadError> {
+    let adapter = "this file".to_owned();
+    let engine = Engine::new(None).map_err(|error| LoadError::Compile { adapter, message: error.to_string() })?;
+    load(&engine, file, Given::default()).map(drop)
+}
+
 /// Reads the manifest, compiles and links. Blocks for as long as Cranelift needs (27 ms for a Rust adapter, seconds for a script
 /// engine; next to nothing when the cache has it): not for a runtime thread.
 ///

@@ -1,0 +1,157 @@
+//! `adapter test`, `new`, `check` and `watch`: what authors use.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::{Subcommand, ValueEnum};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use super::print;
+use crate::config::Config;
+use crate::kit::{self, Journal};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Try an adapter against a replica of its site, in a real browser
+    Test {
+        /// An adapter's folder, which is built first, or its .wasm file
+        path: PathBuf,
+        /// The folder with site.toml (else `fixtures` beside the adapter)
+        #[arg(long, value_name = "FOLDER")]
+        fixtures: Option<PathBuf>,
+        /// Only cases whose name contains this
+        #[arg(long, value_name = "NAME")]
+        case: Option<String>,
+        /// The report as JSON
+        #[arg(long)]
+        json: bool,
+        /// Where pictures of failed pages go (else a folder below the system's temporary one)
+        #[arg(long, value_name = "FOLDER")]
+        pictures: Option<PathBuf>,
+    },
+    /// Make a new adapter's project, which builds and passes the suite as it is
+    New {
+        /// Of a-z 0-9 and -, beginning with a letter
+        id: String,
+        #[arg(long, value_enum, default_value = "rust")]
+        lang: Lang,
+        /// The project's folder (else one named like the id, here)
+        #[arg(long, value_name = "FOLDER")]
+        folder: Option<PathBuf>,
+        /// The folder of the SDK's crate, webai-adapter (else from its repository)
+        #[arg(long, value_name = "FOLDER")]
+        sdk: Option<PathBuf>,
+    },
+    /// Say what an adapter is, and all that is wrong with it, without running it
+    Check {
+        /// An adapter's folder, or its .wasm file
+        path: PathBuf,
+        /// The folder with site.toml (else `fixtures` in the adapter's folder)
+        #[arg(long, value_name = "FOLDER")]
+        fixtures: Option<PathBuf>,
+    },
+    /// Build an adapter at every save and put it where a running server swaps it in
+    Watch {
+        folder: PathBuf,
+        /// The server's folder of adapters (else `adapters` in the data folder)
+        #[arg(long, value_name = "FOLDER")]
+        into: Option<PathBuf>,
+    },
+}
+
+/// What an adapter is written in.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Lang {
+    Rust,
+    Js,
+}
+
+pub(super) fn run(command: &Command, config: &Config) -> anyhow::Result<()> {
+    match command {
+        Command::Test { path, fixtures, case, json, pictures } => {
+            let asked = Test { path, fixtures: fixtures.as_deref(), case: case.as_deref(), json: *json };
+            test(&asked, pictures.clone(), config)
+        }
+        Command::New { id, lang, folder, sdk } => new(id, *lang, folder.as_deref(), sdk.as_deref()),
+        Command::Check { path, fixtures } => check(path, fixtures.as_deref()),
+        Command::Watch { folder, into } => {
+            let own = || config.adapters.dir.clone().unwrap_or_else(|| config.log.data_dir.join("adapters"));
+            watch(folder, &into.clone().unwrap_or_else(own))
+        }
+    }
+}
+
+fn new(id: &str, lang: Lang, folder: Option<&Path>, sdk: Option<&Path>) -> anyhow::Result<()> {
+    let language = match lang {
+        Lang::Rust => kit::Language::Rust,
+        Lang::Js => kit::Language::JavaScript,
+    };
+    let folder = folder.map_or_else(|| PathBuf::from(id), Path::to_owned);
+    // It must hold wherever the project is built from.
+    let sdk = sdk.map(std::fs::canonicalize).transpose().context("the SDK's folder cannot be found")?;
+    for path in kit::scaffold(id, language, &folder, sdk.as_deref())? {
+        print(&path.display().to_string());
+    }
+    print(&format!("\nNext: webai2api adapter test {}", folder.display()));
+    Ok(())
+}
+
+fn check(path: &Path, fixtures: Option<&Path>) -> anyhow::Result<()> {
+    let findings = kit::check(path, fixtures);
+    for fact in &findings.facts {
+        print(fact);
+    }
+    if findings.wrong.is_empty() {
+        print("Nothing is wrong with it.");
+        return Ok(());
+    }
+    bail!("{} mistakes:\n  {}", findings.wrong.len(), findings.wrong.join("\n  "))
+}
+
+fn watch(folder: &Path, into: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(into).with_context(|| format!("{} cannot be made", into.display()))?;
+    print(&format!("watching {}; builds go to {}", folder.display(), into.display()));
+    Ok(kit::watch(folder, into, print)?)
+}
+
+struct Test<'a> {
+    path: &'a Path,
+    fixtures: Option<&'a Path>,
+    case: Option<&'a str>,
+    json: bool,
+}
+
+fn test(asked: &Test<'_>, pictures: Option<PathBuf>, config: &Config) -> anyhow::Result<()> {
+    let journal = Journal::default();
+    // The journal alone: what the program itself would log says nothing to an author.
+    let _ = tracing_subscriber::registry().with(journal.clone()).try_init();
+    let built = kit::build(asked.path)?;
+    let pictures = pictures.unwrap_or_else(|| std::env::temp_dir().join("webai2api-pictures").join(&built.id));
+    std::fs::create_dir_all(&pictures).with_context(|| format!("{} cannot be made", pictures.display()))?;
+    let options = kit::Options {
+        adapter: built.bytes,
+        fixtures: asked.fixtures.map_or(built.fixtures, Path::to_owned),
+        only: asked.case.map(str::to_owned),
+        browser: config.browser.path.clone(),
+        pictures,
+        journal,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let json = asked.json;
+    let tell = |case: &kit::Case| {
+        if !json {
+            print(&case.text());
+        }
+    };
+    let report = runtime.block_on(kit::run(options, tell))?;
+    if json {
+        print(&serde_json::to_string_pretty(&report)?);
+    } else {
+        print(&report.summary());
+    }
+    if report.is_good() {
+        return Ok(());
+    }
+    bail!("{} of {} cases failed", report.failed, report.cases.len())
+}

@@ -1,0 +1,236 @@
+//! The cases: what each puts the site into, asks, and expects.
+
+mod special;
+mod standard;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::bench::{self, Answered, Bench};
+use super::expect::{self, Problems};
+use super::report::{Case, Verdict};
+use crate::chat::{Attachment, FailureKind, Part, Request, Role, Turn};
+use crate::lab::replica::Twist;
+use crate::lab::replica::spec::{CaseSpec, Expect, MessageSpec, RoleName};
+
+pub(super) use standard::all;
+
+/// One case as it is to be run.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) name: String,
+    about: String,
+    state: String,
+    twist: Twist,
+    question: Question,
+    expect: Expect,
+    kind: Kind,
+    /// Why it is not run, and whether that is a failure.
+    left_out: Option<(String, Verdict)>,
+}
+
+/// What a case does beside asking and comparing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    /// The answer comes while the site still sends.
+    Streams,
+    /// The caller leaves.
+    Cancel,
+    /// Step and selector are told.
+    SiteChanged,
+    /// A refusal, or an ending.
+    Blocked,
+    /// Nothing comes from another origin.
+    Foreign,
+    Killed,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Default)]
+struct Question {
+    model: String,
+    messages: Vec<MessageSpec>,
+    /// Names of files of the fixtures.
+    attachments: Vec<String>,
+    settings: BTreeMap<String, String>,
+    temporary: bool,
+}
+
+/// Runs one case.
+pub(super) async fn run(bench: &Bench, plan: &Plan) -> Case {
+    let mut case = Case {
+        name: plan.name.clone(),
+        verdict: Verdict::Passed,
+        about: plan.about.clone(),
+        ms: 0,
+        problems: Vec::new(),
+        done: Vec::new(),
+        outcome: String::new(),
+        step: None,
+        selector: None,
+        picture: None,
+        traffic: Vec::new(),
+    };
+    if let Some((why, verdict)) = &plan.left_out {
+        case.verdict = *verdict;
+        if *verdict == Verdict::Failed {
+            case.problems.push(super::report::Problem {
+                expected: format!("fixtures/site.toml says how the site is in the state `{}`", plan.state),
+                seen: why.clone(),
+            });
+            case.outcome = "it was not asked".into();
+        } else {
+            case.about = why.clone();
+        }
+        return case;
+    }
+    let started = Instant::now();
+    bench.journal.take();
+    let mut problems = Problems::default();
+    let answered = play(bench, plan, &mut problems).await;
+    case.ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    case.problems = problems.0;
+    if !case.problems.is_empty() {
+        case.verdict = Verdict::Failed;
+    }
+    tell(bench, &mut case, &answered, started);
+    case
+}
+
+/// What a person needs to see why.
+fn tell(bench: &Bench, case: &mut Case, answered: &Answered, started: Instant) {
+    let lines = bench.journal.take();
+    case.outcome = expect::outcome(answered);
+    case.step = lines.iter().rev().find_map(|line| line.step.clone());
+    if let Err(failure) = &answered.result
+        && let FailureKind::SiteChanged { step, selector } = &failure.kind
+    {
+        case.step = Some(step.clone());
+        case.selector = Some(selector.clone());
+    }
+    let since = |at: Instant| at.saturating_duration_since(started).as_millis();
+    case.done = lines.iter().map(|line| format!("{:>6} ms  {}", since(line.at), line.text)).collect();
+    let seen = bench.replica.seen().borrow().clone();
+    case.traffic = seen
+        .requests
+        .iter()
+        .map(|request| {
+            let note = if request.served { "" } else { "  (no route answers this)" };
+            let body = expect::shortened(&String::from_utf8_lossy(&request.body));
+            format!("{:>6} ms  {} {} {}{note} {body}", since(request.at), request.status, request.method, request.url)
+        })
+        .collect();
+    // Named by the request, whose id has the case's name in it.
+    let picture = bench.pictures.join(format!("{}.png", request_id(&case.name)));
+    case.picture = (case.verdict == Verdict::Failed && picture.exists()).then_some(picture);
+}
+
+async fn play(bench: &Bench, plan: &Plan, problems: &mut Problems) -> Answered {
+    let nothing = |message: &str| Answered { deltas: Vec::new(), submitted: false, result: Err(bench::lost(message)) };
+    if let Err(error) = bench.replica.enter(&plan.state, plan.twist).await {
+        problems.add(format!("the state `{}` can be set up", plan.state), error);
+        return nothing("it was not asked");
+    }
+    let request = match plan.question.request(bench, &plan.name) {
+        Ok(request) => request,
+        Err(error) => {
+            problems.add("a question that can be asked", error);
+            return nothing("it was not asked");
+        }
+    };
+    let dispatcher = bench.dispatcher();
+    let answered = match plan.kind {
+        Kind::Cancel => special::cancel(bench, &dispatcher, request, problems).await,
+        Kind::Killed => special::killed(bench, &dispatcher, request, problems).await,
+        _ => match bench::ask(bench, &dispatcher, request).await {
+            Ok(job) => bench::collect(job).await,
+            Err(failure) => Answered { deltas: Vec::new(), submitted: false, result: Err(failure) },
+        },
+    };
+    let seen = bench.replica.seen().borrow().clone();
+    match plan.kind {
+        Kind::Plain => expect::check(bench, &plan.expect, &answered, &seen, problems),
+        Kind::Streams => special::streams(&answered, &seen, problems),
+        Kind::SiteChanged => {
+            expect::check(bench, &plan.expect, &answered, &seen, problems);
+            special::site_changed(&answered, problems);
+        }
+        Kind::Blocked => special::blocked(bench, plan, &answered, &seen, problems),
+        Kind::Foreign => special::foreign(plan.twist, &answered, &seen, problems),
+        Kind::Cancel | Kind::Killed => {}
+    }
+    bench.end(dispatcher).await;
+    answered
+}
+
+fn request_id(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    format!("test-{}", name.chars().map(plain).collect::<String>())
+}
+
+impl Question {
+    fn request(&self, bench: &Bench, name: &str) -> Result<Request, String> {
+        let mut turns: Vec<Turn> = self.messages.iter().map(turn).collect();
+        for file in &self.attachments {
+            let bytes = Bytes::from(bench.replica.files().bytes(file)?);
+            let mime_type = crate::lab::replica::content_type(file).to_owned();
+            let short = file.rsplit('/').next().unwrap_or(file).to_owned();
+            let part = Part::Attachment(Arc::new(Attachment { name: short, mime_type, bytes }));
+            if let Some(last) = turns.last_mut() {
+                last.parts.push(part);
+            }
+        }
+        Ok(Request {
+            id: request_id(name),
+            model: format!("{}/{}", bench.manifest.id, self.model),
+            turns,
+            stop: Vec::new(),
+            max_tokens: None,
+            options: self.settings.clone(),
+            temporary: self.temporary,
+            fingerprint: None,
+        })
+    }
+}
+
+fn turn(message: &MessageSpec) -> Turn {
+    let role = match message.role {
+        RoleName::System => Role::System,
+        RoleName::User => Role::User,
+        RoleName::Assistant => Role::Assistant,
+        RoleName::Tool => Role::Tool,
+    };
+    Turn { role, name: None, parts: vec![Part::Text(message.content.clone())] }
+}
+
+fn user(text: &str) -> MessageSpec {
+    MessageSpec { role: RoleName::User, content: text.to_owned() }
+}
+
+/// The author's own messages, else the one prompt.
+fn messages(messages: &[MessageSpec], prompt: Option<&str>, default: &str) -> Vec<MessageSpec> {
+    if messages.is_empty() { vec![user(prompt.unwrap_or(default))] } else { messages.to_vec() }
+}
+
+fn own(spec: &CaseSpec, model: &str, prompt: &str) -> Plan {
+    Plan {
+        name: spec.name.clone(),
+        about: "a case of the author's".into(),
+        state: spec.state.clone().unwrap_or_else(|| "ok".into()),
+        twist: Twist::None,
+        question: Question {
+            model: spec.model.clone().unwrap_or_else(|| model.to_owned()),
+            messages: messages(&spec.messages, spec.prompt.as_deref(), prompt),
+            attachments: spec.attachments.clone(),
+            settings: spec.settings.clone(),
+            temporary: spec.temporary,
+        },
+        expect: spec.expect.clone(),
+        kind: Kind::Plain,
+        left_out: None,
+    }
+}

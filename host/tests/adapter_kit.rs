@@ -1,0 +1,167 @@
+//! The author's kit, as its user has it: commands, and what they print.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// `webai2api adapter ...` with data and pictures in a folder of the test's own.
+fn adapter(home: &TempDir, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_webai2api"));
+    command.current_dir(home.path()).env("WEBAI_DATA_DIR", home.path().join("data")).arg("adapter").args(args);
+    command.output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// Runs the suite; what its report says.
+fn suite(home: &TempDir, args: &[&str]) -> (Option<i32>, Value) {
+    let pictures = home.path().join("pictures");
+    let output = adapter(home, &[&["test", "--json", "--pictures", pictures.to_str().unwrap()], args].concat());
+    let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no report: {}", text(&output)));
+    (output.status.code(), report)
+}
+
+fn case<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let cases = report["cases"].as_array().unwrap();
+    cases.iter().find(|case| case["name"] == name).unwrap_or_else(|| panic!("no case {name}: {report:#}"))
+}
+
+/// The demo's adapter as the build left it.
+fn demo() -> PathBuf {
+    let beside = Path::new(env!("CARGO_BIN_EXE_webai2api")).ancestors().nth(2).unwrap().join("adapters");
+    let folder = std::env::var_os("WEBAI_BUNDLED").map_or(beside, PathBuf::from);
+    folder.join("demo.wasm")
+}
+
+/// A compiler that can make adapters, as the adapters of this repository are made.
+fn guest_rustc() -> String {
+    let output = Command::new(root().join("scripts/guest-toolchain")).env("GUEST_QUIET", "1").output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// A project from the template, built and packed; its file.
+fn scaffolded(home: &TempDir) -> (PathBuf, PathBuf) {
+    let sdk = root().join("adapters-wasm/sdk");
+    let made = adapter(home, &["new", "fresh", "--sdk", sdk.to_str().unwrap()]);
+    assert!(made.status.success(), "{}", text(&made));
+    let folder = home.path().join("fresh");
+    // The versions that were tried here, and a target folder that the next run finds again.
+    std::fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    let target = root().join("target/guest-scaffold");
+    let mut build = Command::new(env!("CARGO"));
+    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTC_WRAPPER"] {
+        build.env_remove(name);
+    }
+    build.current_dir(&folder).env("RUSTC", guest_rustc()).env("CARGO_TARGET_DIR", &target);
+    let built = build.args(["build", "--release", "--lib", "--target", "wasm32-unknown-unknown"]).output().unwrap();
+    assert!(built.status.success(), "{}", text(&built));
+    let module = target.join("wasm32-unknown-unknown/release/fresh.wasm");
+    let (manifest, file) = (folder.join("adapter.toml"), folder.join("fresh.wasm"));
+    let pack =
+        ["pack", module.to_str().unwrap(), "--manifest", manifest.to_str().unwrap(), "-o", file.to_str().unwrap()];
+    let packed = adapter(home, &pack);
+    assert!(packed.status.success(), "{}", text(&packed));
+    (folder, file)
+}
+
+#[test]
+fn the_demos_adapter_passes_the_suite() {
+    let home = TempDir::new().unwrap();
+    let fixtures = root().join("adapters-wasm/demo/fixtures");
+    let (code, report) = suite(&home, &[demo().to_str().unwrap(), "--fixtures", fixtures.to_str().unwrap()]);
+    assert_eq!((code, &report["failed"]), (Some(0), &Value::from(0)), "{report:#}");
+    assert!(report["passed"].as_u64().unwrap() >= 12, "{report:#}");
+}
+
+#[test]
+fn a_new_project_passes_and_a_broken_one_fails_in_the_right_case() {
+    let home = TempDir::new().unwrap();
+    let (folder, file) = scaffolded(&home);
+    let checked =
+        adapter(&home, &["check", file.to_str().unwrap(), "--fixtures", folder.join("fixtures").to_str().unwrap()]);
+    assert!(checked.status.success(), "{}", text(&checked));
+
+    let (code, report) = suite(&home, &[file.to_str().unwrap()]);
+    assert_eq!((code, &report["failed"]), (Some(0), &Value::from(0)), "{report:#}");
+
+    // The site calls its button otherwise: the adapter does not know it any more.
+    let page = folder.join("fixtures/app.js");
+    let good = std::fs::read_to_string(&page).unwrap();
+    std::fs::write(
+        &page,
+        good.replace("data-testid=\"send\"", "data-testid=\"send-it\"").replace("find(\"send\")", "find(\"send-it\")"),
+    )
+    .unwrap();
+    let (code, report) = suite(&home, &[file.to_str().unwrap(), "--case", "answers"]);
+    let broken = case(&report, "answers");
+    assert_eq!((code, &broken["verdict"]), (Some(1), &Value::from("failed")), "{report:#}");
+    assert_eq!((&broken["step"], &broken["selector"]), (&Value::from("send"), &Value::from("testid=send")));
+    let picture = std::fs::read(broken["picture"].as_str().unwrap()).unwrap();
+    assert!(picture.starts_with(b"\x89PNG"));
+    std::fs::write(&page, &good).unwrap();
+
+    // The stop button is another one: nobody stops the site, and the page is closed over it; but never is a prompt sent twice.
+    // The site sends its answer all at once: nothing of it can come while it still sends.
+    let site = folder.join("fixtures/site.toml");
+    let plan = std::fs::read_to_string(&site).unwrap();
+    let whole = plan.replace("cut = 5\npause_ms = 30", "chunk = \"whole\"");
+    assert_ne!(plan, whole);
+    std::fs::write(&site, &whole).unwrap();
+    let (code, report) = suite(&home, &[file.to_str().unwrap(), "--case", "streams"]);
+    assert_eq!((code, &case(&report, "streams")["verdict"]), (Some(1), &Value::from("failed")), "{report:#}");
+    let why = case(&report, "streams")["problems"].to_string();
+    assert!(why.contains("before the site has sent its last piece"), "{why}");
+
+    // A state that nobody described.
+    std::fs::write(&site, plan.replace("[states.blocked]\n", "").replace("state = \"blocked\"", "state = \"other\""))
+        .unwrap();
+    let (code, report) = suite(&home, &[file.to_str().unwrap(), "--case", "blocked"]);
+    assert_eq!(code, Some(1));
+    assert!(case(&report, "blocked")["problems"].to_string().contains("[states.blocked]"), "{report:#}");
+}
+
+#[test]
+fn mistakes_are_told_all_at_once() {
+    let home = TempDir::new().unwrap();
+    let folder = home.path().join("odd");
+    let made = adapter(&home, &["new", "odd", "--lang", "js"]);
+    assert!(made.status.success(), "{}", text(&made));
+    let manifest = folder.join("adapter.toml");
+    let good = std::fs::read_to_string(&manifest).unwrap();
+    let bad = good.replace("https://accounts.example.com", "https://*.github.io").replace("0.1.0", "one");
+    std::fs::write(&manifest, bad).unwrap();
+    std::fs::write(
+        folder.join("fixtures/site.toml"),
+        "[[routes]]\nurl = \"https://a.example/\"\nfile = \"gone.html\"\n",
+    )
+    .unwrap();
+    let checked = adapter(&home, &["check", "odd"]);
+    assert_eq!(checked.status.code(), Some(1));
+    let told = text(&checked);
+    for part in ["origins.pass[0]", "adapter.version", "routes[0]", "gone.html"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let again = adapter(&home, &["new", "odd"]);
+    assert!(text(&again).contains("there already"), "{}", text(&again));
+    let nothing = adapter(&home, &["test", "nowhere"]);
+    assert_eq!(nothing.status.code(), Some(1));
+    let core = home.path().join("core.wasm");
+    std::fs::write(&core, b"\0asm\x01\0\0\0").unwrap();
+    assert!(text(&adapter(&home, &["check", "core.wasm"])).contains("core module"));
+}
