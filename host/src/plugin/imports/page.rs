@@ -309,6 +309,12 @@ impl wit::HostPage for HostState {
         if matches!(source, browser::Source::Download(_)) {
             self.before_send().await;
         }
+        if let browser::Source::Url(url) = &source
+            && !self.page.spec().save.iter().any(|pattern| pattern.matches(url))
+        {
+            // What an element of the page leads to is no fault of the guest's.
+            self.progress.deny(format!("save {url}"));
+        }
         let (wait, room) = (self.wait_for_file(timeout), self.room());
         let answer = self.on_page(|page| async move { page.save(source, room, wait).await }).await?;
         Ok(answer.and_then(|file| self.keep(file).map_err(to_wit)))
@@ -316,7 +322,14 @@ impl wit::HostPage for HostState {
 
     async fn rewrite(&mut self, _: Resource<PageHandle>, rewriting: wit::Rewriting) -> Answer<u32> {
         match files::rewriting(rewriting) {
-            Ok(rewriting) => self.on_page(|page| async move { page.rewrite(rewriting).await }).await,
+            Ok(rewriting) => {
+                let url = rewriting.url.clone();
+                let answer = self.on_page(|page| async move { page.rewrite(rewriting).await }).await?;
+                if matches!(answer, Err(wit::PageError::NotGranted(_))) {
+                    self.progress.deny(format!("rewrite {url}"));
+                }
+                Ok(answer)
+            }
             Err(error) => Ok(Err(to_wit(error))),
         }
     }
