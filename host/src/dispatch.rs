@@ -288,7 +288,7 @@ impl Inner {
 
     fn pool(&self, adapter: &str) -> Arc<Pool> {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || Arc::new(Pool::new(self.options.pages, self.options.queue));
+        let make = || Arc::new(Pool::new(self.options.pages, self.options.queue, self.options.deadlines.navigate));
         Arc::clone(pools.entry(adapter.to_owned()).or_insert_with(make))
     }
 }

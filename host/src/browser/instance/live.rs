@@ -7,7 +7,7 @@ use chromiumoxide::cdp::browser_protocol::browser::{
     BrowserContextId, CloseParams, GetVersionParams, SetDownloadBehaviorBehavior, SetDownloadBehaviorParams,
 };
 use chromiumoxide::cdp::browser_protocol::target::{
-    CreateBrowserContextParams, CreateTargetParams, DisposeBrowserContextParams, SetAutoAttachParams, WindowState,
+    CreateBrowserContextParams, CreateTargetParams, DisposeBrowserContextParams, SetAutoAttachParams,
 };
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
@@ -29,13 +29,11 @@ pub(super) struct Live {
     root: Session,
     pub(super) version: String,
     opening: mpsc::Sender<Opening>,
-    /// How a page's window begins.
-    window: WindowState,
 }
 
 impl Live {
     /// Sets the browser up: what it attaches to, what it denies.
-    pub(super) async fn prepare(socket: Socket, headless: bool) -> Result<(Arc<Self>, Targets), CdpError> {
+    pub(super) async fn prepare(socket: Socket) -> Result<(Arc<Self>, Targets), CdpError> {
         #[derive(Deserialize)]
         struct Version {
             product: String,
@@ -52,10 +50,7 @@ impl Live {
         attached.await?;
         let version = serde_json::from_value::<Version>(version.await?)
             .map_err(|e| CdpError::Decode { method: "Browser.getVersion".into(), message: e.to_string() })?;
-        // A minimised window is not drawn, which is half of what a page that streams costs; focus emulation lets its page be
-        // visible, animated and clicked all the same. With a screen there may be a person who wants to see it.
-        let window = if headless { WindowState::Minimized } else { WindowState::Normal };
-        Ok((Arc::new(Self { root, version: version.product, opening, window }), targets))
+        Ok((Arc::new(Self { root, version: version.product, opening }), targets))
     }
 
     pub(super) async fn open_page(&self, spec: PageSpec) -> Result<Page, PageError> {
@@ -65,7 +60,6 @@ impl Live {
         target.new_window = Some(true);
         target.width = Some(1280);
         target.height = Some(900);
-        target.window_state = Some(self.window.clone());
         target.browser_context_id = context.clone();
         let opened = match self.create(target).await {
             Ok((target, session)) => {
