@@ -75,13 +75,7 @@ fn pages(asked: &str) -> Response {
                 addEventListener(type, () => fetch('/sprung'))</script>"
             .to_owned(),
         // The same without the network, which nothing can hold.
-        "chat.demo.localhost/swapping" => "<iframe class=chat style='height:200px'></iframe>
-            <script>const frame = document.querySelector('iframe');
-                frame.srcdoc = `<button style='position:fixed;inset:0'>Go</button>
-                    <script>addEventListener('mousemove', () => parent.swap())<\\/script>`;
-                const swap = () => { frame.srcdoc = `<button style='position:fixed;inset:0' onpointerdown='parent.say(\"trapped\")'>Go</button>`; };
-            </script>"
-            .to_owned(),
+        path if path.starts_with("chat.demo.localhost/swapping?") => SWAPPING.to_owned(),
         "chat.demo.localhost/late" => "<div id=place></div><script>
             const put = (html) => { place.innerHTML = `<iframe class=chat srcdoc='${html}'></iframe>`; };
             const go = { one: () => put('<p id=answer>one</p>'),
@@ -94,6 +88,20 @@ fn pages(asked: &str) -> Response {
     };
     html(&format!("{TELL}{body}"))
 }
+
+/// So many milliseconds after the pointer has come there is another document in the frame, and another frame.
+const SWAPPING: &str = "<iframe class=chat style='height:200px'></iframe>
+    <script>
+        const after = Number(location.search.slice(1));
+        const trap = `<button style='position:fixed;inset:0'>Trap</button><script>
+            for (const type of ['pointerdown', 'pointerup', 'click', 'keydown', 'keyup', 'beforeinput'])
+                addEventListener(type, (event) => event.isTrusted && parent.say('trapped by ' + type))<\\/script>`;
+        const frame = document.querySelector('iframe');
+        frame.srcdoc = `<button style='position:fixed;inset:0'>Go</button><textarea></textarea>
+            <script>addEventListener('mousemove', () => parent.swap()); addEventListener('focusin', () => parent.swap())<\\/script>`;
+        const swap = () => { setTimeout(() => { if (after % 2) frame.srcdoc = trap;
+            else { const other = frame.cloneNode(); other.srcdoc = trap; frame.replaceWith(other); } }, after); };
+    </script>";
 
 /// With the widget in a process of its own, or in the page's.
 async fn start(isolated: bool) -> (Site, Instance, Page) {
@@ -241,8 +249,16 @@ async fn a_click_into_a_frame_hits_it_or_nothing() {
         }
         assert_eq!(site.hits("evil.demo.localhost/sprung"), 0);
 
-        open(&page, "swapping").await;
-        page.click(&format!("{IN}button >> nth=0"), 1, LONG).await.ok();
+        for after in 0..12 {
+            open(&page, &format!("swapping?{after}")).await;
+            // Whether it lands before depends on the time; after, there is no such button.
+            match after % 3 {
+                0 => page.type_text(&format!("{IN}textarea"), "secret", SHORT).await.ok(),
+                1 => page.press(&format!("{IN}textarea"), "Enter", SHORT).await.ok(),
+                _ => page.click(&format!("{IN}text=Go"), 1, SHORT).await.ok(),
+            };
+            assert_eq!(page.text("#out", LONG).await.unwrap(), "", "after {after} ms");
+        }
         instance.stop().await;
     }
 }

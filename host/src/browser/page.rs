@@ -16,6 +16,7 @@ mod input;
 mod keys;
 mod listen;
 mod navigate;
+mod newborn;
 mod picture;
 mod pointer;
 mod query;

@@ -39,6 +39,7 @@ const FUNCTIONS = {
   enabled: (args) => found(args, isEnabled),
   checked: (args) => found(args, checkedState),
   markdown: (args) => found(args, markdownOf),
+  born,
   enter,
   placed,
   outward,

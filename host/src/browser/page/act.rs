@@ -194,6 +194,7 @@ impl Page {
             let args = json!({"token": token, "framed": !path.frames.is_empty()});
             let (_, reach): (Value, Reach) = self.shared.ask_at("focus", &path, &args, deadline).await?;
             let gate = self.shared.hold_documents(&reach).await?;
+            let newborn = self.shared.guard_newborn(&reach, token).await?;
             let landed = match self.shared.look_at_focus(&reach, token).await? {
                 Some(why) => Landed::No(why),
                 None => {
@@ -205,7 +206,7 @@ impl Page {
                     self.shared.landed(token, &reach, wait).await
                 }
             };
-            drop(gate);
+            drop((gate, newborn));
             if landed.settle(selector, deadline)? {
                 return Ok(());
             }
@@ -229,6 +230,7 @@ impl Shared {
         by_keys: bool,
     ) -> Result<Landed, PageError> {
         let _gate = self.hold_documents(reach).await?;
+        let _newborn = self.guard_newborn(reach, token).await?;
         if let Some(why) = self.look_at_focus(reach, token).await? {
             self.disarm(token, reach);
             return Ok(Landed::No(why));

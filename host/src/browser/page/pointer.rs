@@ -114,6 +114,7 @@ impl Shared {
     pub(super) async fn click_aimed(&self, aimed: &Aimed, clicks: u32) -> Result<Landed, PageError> {
         let window = aimed.window()?;
         let _gate = self.hold_documents(&aimed.reach).await?;
+        let _newborn = self.guard_newborn(&aimed.reach, aimed.token).await?;
         self.move_pointer(window).await?;
         if let Some(why) = self.look_along(aimed).await? {
             self.disarm(aimed.token, &aimed.reach);
