@@ -138,7 +138,7 @@ deadlines: {submit: 2s, firstByte: 1s, idle: 1s}
 
 #[tokio::test]
 async fn a_site_that_does_not_load_has_its_deadline() {
-    let server = Server::builder().config("adapters: {pages: 1}\ndeadlines: {navigate: 1s, queue: 30s}").start_ready();
+    let server = Server::builder().config("adapters: {pages: 1}\ndeadlines: {navigate: 3s, queue: 30s}").start_ready();
     let (client, site) = (Client::of(&server), Site::of(&server));
     while client.ask(&ask("demo/echo", "warm")).await.status != 200 {}
     site.control(serde_json::json!({ "state": "silent" })).await;
