@@ -13,7 +13,7 @@ use crate::dispatch::{DispatchOptions, Dispatcher};
 use crate::http::{Edge, Server};
 use crate::lab::demo::{DemoOptions, DemoSite};
 use crate::plugin::{Compiler, Deadlines, Engine, EngineError, Registry, RegistryOptions};
-use crate::store::DataFolder;
+use crate::store::{DataFolder, Kv};
 
 /// The reserved host of the demo site.
 const DEMO_HOST: &str = "demo.localhost";
@@ -81,7 +81,7 @@ impl App {
         let compiler = program.map(|program| Compiler { program, cache });
         let registry = Arc::new(Registry::start(engine, adapters(config, &folder, bundled_adapters, compiler)));
         let instance = Arc::new(Instance::spawn(instance(config, &folder, guard.addr())));
-        let dispatcher = Dispatcher::start(registry, Arc::clone(&instance), dispatch(config));
+        let dispatcher = Dispatcher::start(registry, Arc::clone(&instance), dispatch(config, &folder));
         let edge =
             Edge::new(config, &admin_key, dispatcher.clone()).map_err(|error| StartError::Client(error.to_string()))?;
         let (host, port) = (config.server.host.as_str(), config.server.port);
@@ -174,7 +174,7 @@ fn instance(config: &Config, folder: &DataFolder, guard: SocketAddr) -> Instance
     InstanceOptions { name: "default".into(), profile, launch }
 }
 
-fn dispatch(config: &Config) -> DispatchOptions {
+fn dispatch(config: &Config, folder: &DataFolder) -> DispatchOptions {
     let deadlines = &config.deadlines;
     DispatchOptions {
         pages: config.adapters.pages,
@@ -189,6 +189,8 @@ fn dispatch(config: &Config) -> DispatchOptions {
             call_max: deadlines.call_max,
         },
         cancel: deadlines.cancel,
+        kv: Some(Arc::new(Kv::new(folder.path().join("kv")))),
+        media_max: config.limits.media_bytes,
         pictures: None,
     }
 }
