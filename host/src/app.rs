@@ -1,5 +1,6 @@
 //! The program as a whole: built from a configuration, and ended in order.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -154,12 +155,20 @@ fn adapters(
         bundled,
         dropped_in: Some(own),
         allow_unapproved: config.adapters.allow_unapproved,
+        bundled_on: Some(used(config)),
         disabled: if config.adapters.demo { Vec::new() } else { vec![DEMO_ADAPTER.to_owned()] },
         state: Some(folder.path().to_owned()),
         settings: config.backend.adapter.clone(),
         compiler,
         crashes_max: config.adapters.crashes,
     }
+}
+
+/// The adapters that the configuration names, and the demo's.
+fn used(config: &Config) -> BTreeSet<String> {
+    let workers = config.backend.instances.iter().flat_map(|instance| &instance.workers);
+    let named = workers.flat_map(|worker| &worker.adapters).chain(&config.adapters.enabled).cloned();
+    named.chain([DEMO_ADAPTER.to_owned()]).collect()
 }
 
 fn instance(config: &Config, folder: &DataFolder, guard: SocketAddr) -> InstanceOptions {
