@@ -64,7 +64,7 @@ test-scripts:
 deny: ## licences, sources and known vulnerabilities of the dependencies
 	scripts/check-dependencies
 
-bench: ## the benchmarks: a table, and JSON in target/bench (BENCH=--quick: a minute; see bench/run.mjs)
+bench: ## the benchmarks: a table, and JSON in target/bench (BENCH=--quick: some minutes; see bench/run.mjs)
 	@scripts/setup build browser clients
 	@$(MAKE) build
 	@$(TEST_ENV) scripts/bench $(RELEASE) $(BENCH)

@@ -3,7 +3,7 @@
 //
 //   node bench/run.mjs <webai2api binary> [--quick] [--only start,latency,...] [--repeat N] [--docs]
 //
-//   --quick   about a minute: fewer rounds, for development
+//   --quick   some minutes: fewer rounds, for development
 //   --repeat  every measurement N times; figures are the medians
 //   --docs    also writes the figures into docs/performance.md
 

@@ -1,5 +1,6 @@
 //! The program as a whole: built from a configuration, and ended in order.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use crate::dispatch::{DispatchOptions, Dispatcher};
 use crate::http::{Edge, Server};
 use crate::lab::demo::{DemoOptions, DemoSite};
 use crate::plugin::{Compiler, Deadlines, Engine, EngineError, Registry, RegistryOptions};
-use crate::store::DataFolder;
+use crate::store::{DataFolder, Kv};
 
 /// The reserved host of the demo site.
 const DEMO_HOST: &str = "demo.localhost";
@@ -81,7 +82,7 @@ impl App {
         let compiler = program.map(|program| Compiler { program, cache });
         let registry = Arc::new(Registry::start(engine, adapters(config, &folder, bundled_adapters, compiler)));
         let instance = Arc::new(Instance::spawn(instance(config, &folder, guard.addr())));
-        let dispatcher = Dispatcher::start(registry, Arc::clone(&instance), dispatch(config));
+        let dispatcher = Dispatcher::start(registry, Arc::clone(&instance), dispatch(config, &folder));
         let edge =
             Edge::new(config, &admin_key, dispatcher.clone()).map_err(|error| StartError::Client(error.to_string()))?;
         let (host, port) = (config.server.host.as_str(), config.server.port);
@@ -154,12 +155,20 @@ fn adapters(
         bundled,
         dropped_in: Some(own),
         allow_unapproved: config.adapters.allow_unapproved,
+        bundled_on: Some(used(config)),
         disabled: if config.adapters.demo { Vec::new() } else { vec![DEMO_ADAPTER.to_owned()] },
         state: Some(folder.path().to_owned()),
         settings: config.backend.adapter.clone(),
         compiler,
         crashes_max: config.adapters.crashes,
     }
+}
+
+/// The adapters that the configuration names, and the demo's.
+fn used(config: &Config) -> BTreeSet<String> {
+    let workers = config.backend.instances.iter().flat_map(|instance| &instance.workers);
+    let named = workers.flat_map(|worker| &worker.adapters).chain(&config.adapters.enabled).cloned();
+    named.chain([DEMO_ADAPTER.to_owned()]).collect()
 }
 
 fn instance(config: &Config, folder: &DataFolder, guard: SocketAddr) -> InstanceOptions {
@@ -174,7 +183,7 @@ fn instance(config: &Config, folder: &DataFolder, guard: SocketAddr) -> Instance
     InstanceOptions { name: "default".into(), profile, launch }
 }
 
-fn dispatch(config: &Config) -> DispatchOptions {
+fn dispatch(config: &Config, folder: &DataFolder) -> DispatchOptions {
     let deadlines = &config.deadlines;
     DispatchOptions {
         pages: config.adapters.pages,
@@ -189,6 +198,8 @@ fn dispatch(config: &Config) -> DispatchOptions {
             call_max: deadlines.call_max,
         },
         cancel: deadlines.cancel,
+        kv: Some(Arc::new(Kv::new(folder.path().join("kv")))),
+        media_max: config.limits.media_bytes,
         pictures: None,
     }
 }

@@ -8,7 +8,9 @@ mod error;
 mod event;
 pub mod guard;
 mod instance;
+mod json;
 mod launch;
+mod media;
 mod origin;
 mod page;
 mod selectors;
@@ -17,8 +19,11 @@ mod traffic;
 pub use error::PageError;
 pub use event::{Condition, DialogInfo, Ending, EventBody, Filter, PageEvent, ResponseHead};
 pub use instance::{Instance, InstanceOptions, InstanceState};
+pub use json::{Edit, Pointer};
 pub use launch::{LaunchError, LaunchOptions, MIN_MAJOR, Profile, find};
 pub use origin::Origin;
-pub use page::{Bounds, CLIENT_TOO_SLOW, CloseReason, Page, PageSpec, UploadFile};
+pub use page::{
+    Bounds, CLIENT_TOO_SLOW, CloseReason, Page, PageSpec, RewriteGrant, Rewriting, SavedFile, Source, UploadFile,
+};
 pub use selectors::{Selector, SelectorError, Step, Text};
 pub use traffic::UrlPattern;

@@ -3,6 +3,7 @@
 //! **Invariants:** a page is in one place only: idle in its pool, or leased to one job. No prompt is submitted twice: a job is
 //! dispatched anew only while its call has not passed the point of no return.
 
+mod catalog;
 mod job;
 mod keeper;
 mod ledger;
@@ -20,7 +21,9 @@ use tokio_util::task::TaskTracker;
 use crate::browser::{Instance, InstanceState};
 pub use crate::chat::JobEvent;
 use crate::chat::{Failure, FailureKind, Kind, Request};
-use crate::plugin::{Adapter, Deadlines, Registry};
+use crate::plugin::{Adapter, Deadlines, Means, Model, Registry};
+use crate::store::Kv;
+use catalog::Catalog;
 use ledger::Ledger;
 use pool::Pool;
 
@@ -91,6 +94,10 @@ pub struct DispatchOptions {
     pub deadlines: Deadlines,
     /// After its caller has gone, a page must be at rest within this time; else it is closed and replaced.
     pub cancel: Duration,
+    /// What adapters keep; none keeps nothing.
+    pub kv: Option<Arc<Kv>>,
+    /// The most bytes of all files of one answer.
+    pub media_max: usize,
     /// Where a picture of the page is kept when a request fails on it, named after the request's id.
     pub pictures: Option<PathBuf>,
 }
@@ -103,6 +110,8 @@ impl Default for DispatchOptions {
             queue_wait: Duration::from_secs(120),
             deadlines: Deadlines::default(),
             cancel: Duration::from_secs(1),
+            kv: None,
+            media_max: 64 << 20,
             pictures: None,
         }
     }
@@ -133,6 +142,7 @@ struct Inner {
     options: DispatchOptions,
     pools: Mutex<BTreeMap<String, Arc<Pool>>>,
     ledger: Ledger,
+    catalog: Catalog,
     /// Every task of this module: jobs, and pages on their way back.
     tasks: TaskTracker,
     /// No new jobs; idle pages are not reset any more.
@@ -150,6 +160,7 @@ impl Dispatcher {
             options,
             pools: Mutex::default(),
             ledger: Ledger::default(),
+            catalog: Catalog::default(),
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
             abort: CancellationToken::new(),
@@ -158,24 +169,28 @@ impl Dispatcher {
         Self(inner)
     }
 
-    /// The models that can be asked for, by id.
+    /// The models that can be asked for, by id. Adapters that can say what their account has are asked in the background: until
+    /// they have answered, what their manifests say stands.
     pub fn models(&self) -> Vec<ModelInfo> {
-        let of = |adapter: &Adapter| {
+        let of = |adapter: &Arc<Adapter>| {
+            if !self.0.draining.is_cancelled() && self.0.catalog.is_due(adapter) {
+                self.0.tasks.spawn(catalog::discover(Arc::clone(&self.0), Arc::clone(adapter)));
+            }
             let manifest = &adapter.manifest;
             let state = self.0.state(&manifest.id);
-            let describe = |model: &crate::plugin::Model| ModelInfo {
+            let describe = |model: Model| ModelInfo {
                 id: format!("{}/{}", manifest.id, model.id),
                 adapter: manifest.id.clone(),
                 adapter_version: manifest.version.to_string(),
                 kind: model.kind,
-                label: model.label.clone(),
-                features: model.features.clone(),
+                label: model.label,
+                features: model.features,
                 verified: manifest.verified.clone(),
                 state,
             };
-            manifest.models.iter().map(describe).collect::<Vec<_>>()
+            self.0.catalog.models(adapter).into_iter().map(describe).collect::<Vec<_>>()
         };
-        self.0.registry.all().iter().flat_map(|adapter| of(adapter)).collect()
+        self.0.registry.all().iter().flat_map(of).collect()
     }
 
     /// The adapters, to look at and to manage.
@@ -185,8 +200,7 @@ impl Dispatcher {
 
     /// What a model makes; none if there is no such model.
     pub fn kind(&self, model: &str) -> Option<Kind> {
-        let (adapter, index) = self.0.find(model).ok()?;
-        adapter.manifest.models.get(index).map(|model| model.kind)
+        self.0.find(model).ok().map(|(_, model)| model.kind)
     }
 
     pub fn health(&self) -> Health {
@@ -245,20 +259,27 @@ impl Dispatcher {
 }
 
 impl Inner {
+    /// What a call of an adapter is lent beside its page.
+    fn means(&self, adapter: &Adapter) -> Means {
+        let memory = self.options.kv.as_ref().map(|kv| kv.memory(&adapter.manifest.id, self.instance.name()));
+        Means { config: Arc::clone(&adapter.settings), memory, media_max: self.options.media_max }
+    }
+
     /// The adapter of `<adapter>/<model>`; for a model's bare name the one that fares best of those that have it.
-    fn find(&self, model: &str) -> Result<(Arc<Adapter>, usize), Failure> {
-        let place = |adapter: &Adapter, name: &str| adapter.manifest.models.iter().position(|m| m.id == name);
+    fn find(&self, model: &str) -> Result<(Arc<Adapter>, Model), Failure> {
         let found = match model.split_once('/') {
-            Some((id, name)) => self.registry.get(id).and_then(|adapter| Some((place(&adapter, name)?, adapter))),
+            Some((id, name)) => {
+                self.registry.get(id).and_then(|adapter| Some((self.catalog.model(&adapter, name)?, adapter)))
+            }
             None => {
                 let all = self.registry.all().into_iter();
-                let having = all.filter_map(|adapter| Some((place(&adapter, model)?, adapter)));
+                let having = all.filter_map(|adapter| Some((self.catalog.model(&adapter, model)?, adapter)));
                 // Of several that fare alike, the first by id.
                 having.min_by_key(|(_, adapter)| self.state(&adapter.manifest.id) as u8)
             }
         };
         let unknown = || Failure::new(FailureKind::ModelNotFound { model: model.to_owned() }, "");
-        found.map(|(index, adapter)| (adapter, index)).ok_or_else(unknown)
+        found.map(|(model, adapter)| (adapter, model)).ok_or_else(unknown)
     }
 
     fn state(&self, adapter: &str) -> ModelState {
@@ -288,7 +309,7 @@ impl Inner {
 
     fn pool(&self, adapter: &str) -> Arc<Pool> {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || Arc::new(Pool::new(self.options.pages, self.options.queue));
+        let make = || Arc::new(Pool::new(self.options.pages, self.options.queue, self.options.deadlines.navigate));
         Arc::clone(pools.entry(adapter.to_owned()).or_insert_with(make))
     }
 }

@@ -327,3 +327,45 @@ async fn a_version_that_drains_is_counted() {
     old.rest().await;
     until(&bench, &server, "none drains", |e| e["draining"] == 0).await;
 }
+
+#[tokio::test]
+async fn a_bundled_adapter_serves_once_somebody_wants_it() {
+    let bench = Bench::new();
+    let bundled = bench.scratch.path().join("bundled");
+    std::fs::copy(demo(), bundled.join("demo.wasm")).unwrap();
+    // Each edit is of the next place; the site is one that nobody has.
+    let site = ("http://demo.localhost", "https://chat.example.com");
+    let other = bench.packed(&[("id = \"demo\"", "id = \"other\""), site, site, site]);
+    std::fs::copy(other, bundled.join("other.wasm")).unwrap();
+    let state = |server: &Server| {
+        let list: Value = serde_json::from_str(&told(&bench, server, &["list", "--json"])).unwrap();
+        let entries = list["adapters"].as_array().unwrap();
+        entries.iter().find(|entry| entry["id"] == "other").unwrap()["state"].as_str().unwrap().to_owned()
+    };
+
+    let server = bench.server("");
+    until(&bench, &server, "the demo serves", |e| e["state"] == "serving").await;
+    let models = Client::of(&server).with_key(&bench.key()).get("/v1/models").await;
+    assert!(!models.body.to_string().contains("other/"), "{models:?}");
+    assert_eq!(state(&server), "disabled");
+    told(&bench, &server, &["enable", "other"]);
+    let models = Client::of(&server).with_key(&bench.key()).get("/v1/models").await;
+    assert!(models.body.to_string().contains("other/echo"), "{models:?}");
+    drop(server);
+
+    let server = bench.server("");
+    until(&bench, &server, "the demo serves", |e| e["state"] == "serving").await;
+    assert_eq!(state(&server), "serving", "what the operator said holds");
+    told(&bench, &server, &["disable", "other"]);
+    assert_eq!(state(&server), "disabled");
+    drop(server);
+
+    std::fs::remove_file(bench.data.path().join("data/adapters.lock")).unwrap();
+    for config in
+        ["adapters: {enabled: [other]}", "backend: {pool: {instances: [{name: a, workers: [{name: w, type: other}]}]}}"]
+    {
+        let server = bench.server(config);
+        until(&bench, &server, "the demo serves", |e| e["state"] == "serving").await;
+        assert_eq!(state(&server), "serving", "{config}");
+    }
+}

@@ -183,7 +183,9 @@ async fn a_click_that_cannot_land_says_why() {
         ("decoy-frame", "a frame lies over it"),
     ] {
         open(&page, path).await;
-        let told = timed_out(page.click("css=:is(button, [role=button])", 1, SHORT).await);
+        let clicked = page.click("css=:is(button, [role=button])", 1, SHORT).await;
+        assert!(clicked.is_err(), "{path}: clicked");
+        let told = timed_out(clicked);
         assert!(told.contains(why), "{path}: {told}");
         assert_eq!(out(&page).await, "", "{path}");
     }

@@ -137,6 +137,22 @@ deadlines: {submit: 2s, firstByte: 1s, idle: 1s}
 }
 
 #[tokio::test]
+async fn a_site_that_does_not_load_has_its_deadline() {
+    let server = Server::builder().config("adapters: {pages: 1}\ndeadlines: {navigate: 3s, queue: 30s}").start_ready();
+    let (client, site) = (Client::of(&server), Site::of(&server));
+    while client.ask(&ask("demo/echo", "warm")).await.status != 200 {}
+    site.control(serde_json::json!({ "state": "silent" })).await;
+    // The page goes back to its entry after an answer, in vain from now on; the next has to be opened.
+    client.ask(&ask("demo/echo", "the page that was loaded before")).await;
+    let late = client.ask(&ask("demo/echo", "mark=unloaded")).await;
+    assert_eq!(late.error(), (504, "timeout"), "{late:?}");
+    assert!(late.body["error"]["message"].as_str().unwrap().contains("stage: navigate"), "{late:?}");
+    assert_eq!(site.prompts("unloaded").await, 0);
+    site.control(serde_json::json!({ "state": "ok" })).await;
+    assert_eq!(client.ask(&ask("demo/echo", "again")).await.text(), "again");
+}
+
+#[tokio::test]
 async fn a_call_as_a_whole_has_a_deadline_until_its_answer_begins() {
     let config = "adapters: {pages: 1}\ndeadlines: {call: 2s, callMax: 5s}";
     let server = Server::builder().config(config).start_ready();

@@ -2,7 +2,9 @@
 
 mod wire;
 
-use webai_adapter::{Account, Adapter, Answer, Failure, Filter, Outcome, Page, Reply, Request, Seconds, register};
+use webai_adapter::{
+    Account, Adapter, Answer, Discovery, Failure, Filter, Kind, Model, Outcome, Page, Reply, Request, Seconds, register,
+};
 
 const CHAT_URL: &str = "http://demo.localhost/api/chat";
 const COMPOSER: &str = "testid=composer";
@@ -49,7 +51,33 @@ impl Adapter for Demo {
     }
 }
 
-register!(Demo);
+impl Discovery for Demo {
+    /// The page's model menu. It opens and closes without a word to the site.
+    fn models(page: &Page) -> Result<Vec<Model>, Failure> {
+        page.step("see who is signed in");
+        match view(page)?.as_str() {
+            "challenge" => return Err(Failure::Challenge("the demo site wants a person".into())),
+            "sign-in" => return Err(Failure::LoginRequired("nobody is signed in to the demo site".into())),
+            _ => {}
+        }
+        page.step("open the model menu");
+        page.click("testid=model-picker")?;
+        page.text("testid=model-menu >> css=button >> nth=0")?;
+        page.step("read the model menu");
+        let mut models = Vec::new();
+        for n in 0..page.count("testid=model-menu >> css=button")? {
+            let item = format!("testid=model-menu >> css=button >> nth={n}");
+            let name = page.attribute(&item, "data-testid")?.unwrap_or_default();
+            let Some(id) = name.strip_prefix("model-") else { continue };
+            let model = Model::new(id, page.text(&format!("{item} >> css=b"))?);
+            models.push(if id == "image" { model.making(Kind::Image) } else { model });
+        }
+        page.press("testid=model-menu >> css=button >> nth=0", "Escape")?;
+        Ok(models)
+    }
+}
+
+register!(Demo, discovery);
 
 fn view(page: &Page) -> Result<String, Failure> {
     Ok(page.attribute(VIEW, "data-view")?.unwrap_or_default())

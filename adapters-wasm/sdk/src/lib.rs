@@ -37,6 +37,7 @@ pub mod array_items;
 pub mod bindings;
 pub mod connect;
 pub mod data_uri;
+mod discovery;
 mod failure;
 pub mod halves;
 pub mod kv;
@@ -48,6 +49,7 @@ pub mod patch;
 mod provider;
 mod reply;
 mod request;
+mod rewriting;
 pub mod signs;
 pub mod snapshot;
 pub mod socket_io;
@@ -62,6 +64,7 @@ pub use bindings::webai::adapter::page::{
 pub use bindings::webai::adapter::reply::{Appetite, Citation};
 pub use bindings::webai::adapter::request::{Attachment, Kind};
 pub use bindings::webai::adapter::types::{Failure, Fault, Limit, Missing, PageError};
+pub use discovery::{Discovery, Model};
 pub use log::Level;
 #[doc(hidden)]
 pub use log::write as write_log;

@@ -42,9 +42,35 @@ impl Outcome {
     }
 }
 
-/// Makes a type the adapter of this component.
+/// Makes a type the adapter of this component. `register!(Example, discovery)` also exports what its [`Discovery`](crate::Discovery)
+/// says.
 #[macro_export]
 macro_rules! register {
+    ($adapter:ty, discovery) => {
+        $crate::register!($adapter);
+
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: fn() = || {
+            fn discovers<A: $crate::Discovery>() {}
+            discovers::<$adapter>();
+        };
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            use $crate::bindings::discovering::exports::webai::adapter::discovery as exported;
+
+            struct Component;
+
+            impl exported::Guest for Component {
+                fn models(
+                    page: $crate::bindings::webai::adapter::page::Page,
+                ) -> ::std::result::Result<::std::vec::Vec<$crate::Model>, $crate::Failure> {
+                    <$adapter as $crate::Discovery>::models(&$crate::Page::new(page))
+                }
+            }
+
+    $crate::bindings::discovering::export_discovery!(Component with_types_in $crate::bindings::discovering);
+        };
+    };
     ($adapter:ty) => {
         // On other machines only its unit tests run: linkers there do not take the names that a component exports.
         #[cfg(not(target_arch = "wasm32"))]

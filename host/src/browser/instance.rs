@@ -17,6 +17,7 @@ use super::error::PageError;
 use super::launch::{LaunchOptions, Profile, ProfileDir};
 use super::page::{Page, PageSpec};
 use live::Live;
+pub(super) use targets::Opener;
 
 /// How long [`Instance::stop`] may take: the browser closes gracefully or is killed before that.
 const STOP_DEADLINE: Duration = Duration::from_secs(15);

@@ -5,22 +5,31 @@
 
 mod act;
 mod actor;
+mod call;
+mod chooser;
+mod copy;
 mod fence;
+mod framed;
 mod gate;
 mod inbox;
 mod input;
 mod keys;
 mod listen;
 mod navigate;
+mod newborn;
 mod picture;
+mod pointer;
 mod query;
+mod reach;
+mod rewrite;
+mod save;
 mod setup;
 mod upload;
 mod watches;
 mod world;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chromiumoxide::Command;
@@ -35,17 +44,22 @@ use url::Url;
 use super::cdp::{CdpError, Session};
 use super::error::PageError;
 use super::event::Condition;
+use super::instance::Opener;
 use super::origin::Origin;
 use super::traffic::UrlPattern;
 use gate::Gate;
 use inbox::Inbox;
 use listen::Capture;
 use navigate::Document;
+use rewrite::Rewrites;
+use save::Download;
 use watches::Watches;
 use world::Worlds;
 
 pub use inbox::CLIENT_TOO_SLOW;
 pub use query::Bounds;
+pub use rewrite::{RewriteGrant, Rewriting};
+pub use save::{SavedFile, Source};
 pub use upload::UploadFile;
 
 /// For an act for which the caller named no time.
@@ -73,6 +87,10 @@ pub struct PageSpec {
     pub pass: Vec<Origin>,
     /// What may be listened to.
     pub listen: Vec<UrlPattern>,
+    /// Which bodies may be changed.
+    pub rewrite: Vec<RewriteGrant>,
+    /// What may be fetched for the answer.
+    pub save: Vec<UrlPattern>,
     /// A selector: clicked when the caller has gone.
     pub stop_button: Option<String>,
     /// A cookie jar of its own, which goes with the page.
@@ -105,6 +123,10 @@ pub(super) struct Tab {
     pub(super) session: String,
     /// A context that goes with it.
     pub(super) context: Option<BrowserContextId>,
+    /// By which more tabs are had.
+    pub(super) opener: Opener,
+    /// Held by the one page that lets the browser download.
+    pub(super) downloads: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What the handle and the actor share.
@@ -121,9 +143,18 @@ struct Shared {
     capture: Capture,
     worlds: Worlds,
     watches: Watches,
+    rewrites: Rewrites,
+    opener: Opener,
+    downloads: Arc<tokio::sync::Mutex<()>>,
+    /// The download that is being saved.
+    download: watch::Sender<Download>,
     /// What became of the last input.
     landed: watch::Sender<Option<act::Landing>>,
     gate: Gate,
+    /// The file chooser that opened last.
+    chooser: watch::Sender<Option<chooser::Chooser>>,
+    /// The copy that is awaited.
+    copying: Mutex<Option<copy::Copying>>,
     document: watch::Sender<Document>,
     closed: watch::Sender<Option<CloseReason>>,
     /// Cancelled as soon as the page is of no more use.
@@ -155,8 +186,14 @@ impl Page {
             inbox,
             worlds: Worlds::default(),
             watches: Watches::default(),
+            rewrites: Rewrites::new(&spec),
+            opener: tab.opener,
+            downloads: tab.downloads,
+            download: watch::Sender::default(),
             landed: watch::Sender::new(None),
             gate: Gate::default(),
+            chooser: watch::Sender::new(None),
+            copying: Mutex::new(None),
             document: watch::Sender::new(Document::default()),
             closed: watch::Sender::new(None),
             cancel: CancellationToken::new(),
@@ -201,6 +238,7 @@ impl Page {
         self.shared.acts.store(0, Ordering::Relaxed);
         self.shared.capture.clear();
         self.shared.stop_watches();
+        self.shared.stop_rewrites();
         self.shared.inbox.begin();
     }
 
@@ -229,6 +267,7 @@ impl Page {
     pub fn end_call(&self) {
         self.shared.capture.clear();
         self.shared.stop_watches();
+        self.shared.stop_rewrites();
         self.shared.inbox.end();
     }
 }

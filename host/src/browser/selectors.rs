@@ -39,6 +39,8 @@ pub enum Step {
     Visible(bool),
     Nth(i32),
     Any(Vec<Selector>),
+    /// What follows is looked up in the document of the frame that was matched.
+    InFrame,
 }
 
 /// How a text is compared. White space counts as one space everywhere.
@@ -62,6 +64,21 @@ pub struct SelectorError {
     pub at: usize,
     /// What is wrong and what to write instead.
     pub message: String,
+}
+
+impl Selector {
+    /// Cut at its `in-frame` steps: the chains that choose the frames, from the outermost on, and the one that is looked up in
+    /// the last of them.
+    pub fn into_legs(self) -> (Vec<Self>, Self) {
+        let (mut frames, mut steps) = (Vec::new(), Vec::new());
+        for step in self.steps {
+            match step {
+                Step::InFrame => frames.push(Self { steps: std::mem::take(&mut steps) }),
+                step => steps.push(step),
+            }
+        }
+        (frames, Self { steps })
+    }
 }
 
 impl From<SelectorError> for PageError {
@@ -112,6 +129,7 @@ impl fmt::Display for Step {
             Self::Has(inner) => write!(f, "has=({inner})"),
             Self::Visible(visible) => write!(f, "visible={visible}"),
             Self::Nth(n) => write!(f, "nth={n}"),
+            Self::InFrame => f.write_str("in-frame"),
             Self::Any(branches) => {
                 for (i, branch) in branches.iter().enumerate() {
                     write!(f, "{}({branch})", if i > 0 { " | " } else { "" })?;

@@ -20,7 +20,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -38,6 +38,8 @@ use websocket::WebSocket;
 pub(super) const MAX_LISTENS: usize = 8;
 /// How many requests are followed at once: more than a page has open.
 const MAX_OPEN: usize = 1024;
+/// Answers whose bodies can be asked for afterwards.
+const MAX_HEARD: usize = 64;
 
 /// Names a question to Chromium, for its answer.
 pub(super) type Token = u64;
@@ -69,6 +71,8 @@ pub(super) struct Traffic {
     exchanges: HashMap<Key, Exchange>,
     sockets: HashMap<Key, WebSocket>,
     asked: HashMap<Token, (Key, Question)>,
+    /// Whose heads were told, by listen and stream.
+    heard: VecDeque<(u32, u32, Key)>,
     next_token: Token,
     next_stream: u32,
 }
@@ -81,6 +85,7 @@ impl Traffic {
             exchanges: HashMap::new(),
             sockets: HashMap::new(),
             asked: HashMap::new(),
+            heard: VecDeque::new(),
             next_token: 0,
             next_stream: 0,
         }
@@ -125,6 +130,7 @@ impl Traffic {
         self.exchanges.clear();
         self.sockets.clear();
         self.asked.clear();
+        self.heard.clear();
         self.next_stream = 0;
     }
 
@@ -184,6 +190,12 @@ impl Traffic {
         };
         self.follow(key, next, &mut out);
         out
+    }
+
+    /// Whether a request, of which `Network.requestWillBeSent` tells, was sent by a document or worker that is granted.
+    pub(super) fn admits(&self, event: &Event) -> bool {
+        let sent = wire::read::<wire::RequestSent<'_>>(event);
+        sent.is_ok_and(|sent| self.scope.is_of_page(&event.session) && self.scope.admits(&event.session, &sent).is_ok())
     }
 
     fn request_sent(&mut self, event: &Event, out: &mut Vec<Effect>) {
@@ -282,7 +294,24 @@ impl Traffic {
             return;
         }
         let next = step(exchange, event, out).unwrap_or_else(|why| exchange.fail(why, out));
+        for heard in &exchange.matches {
+            if self.heard.len() >= MAX_HEARD {
+                self.heard.pop_front();
+            }
+            self.heard.push_back((heard.listen, heard.stream, key.clone()));
+        }
         self.follow(key, next, out);
+    }
+
+    /// The session and number of an answer that was heard and has ended; none where nothing was heard under these.
+    pub(super) fn body_of(&self, listen: u32, stream: u32) -> Result<Option<Key>, PageError> {
+        let heard = self.heard.iter().find(|(l, s, _)| (*l, *s) == (listen, stream));
+        match heard {
+            Some((_, _, key)) if self.exchanges.contains_key(key) => {
+                Err(PageError::Other { code: "not-ended", message: "this answer has not ended".into() })
+            }
+            heard => Ok(heard.map(|(_, _, key)| key.clone())),
+        }
     }
 
     /// Lets the exchange that an event belongs to take it; one that cannot be read ends it.

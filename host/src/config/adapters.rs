@@ -15,6 +15,13 @@ pub(super) const KEYS: &[Key] = &[
         "the folder that is watched for adapters of yours; empty: `adapters` in the data folder",
     ),
     Key::new(
+        "adapters.enabled",
+        Shape::Texts,
+        "",
+        "a list of the adapters that come with the program and are used, beside those that workers name; \
+         `webai2api adapter enable` does the same while it runs",
+    ),
+    Key::new(
         "adapters.allowUnapproved",
         Shape::Bool,
         "false",
@@ -45,6 +52,8 @@ pub(super) const KEYS: &[Key] = &[
 #[derive(Debug, Clone)]
 pub struct Adapters {
     pub dir: Option<PathBuf>,
+    /// Bundled ones to use, by id.
+    pub enabled: Vec<String>,
     pub allow_unapproved: bool,
     pub pages: usize,
     /// None: no adapter is ever put out of use.
@@ -59,6 +68,7 @@ impl Adapters {
     pub(super) fn read(values: &Values) -> Self {
         Self {
             dir: values.optional_text("adapters.dir").map(PathBuf::from),
+            enabled: values.texts("adapters.enabled"),
             allow_unapproved: values.bool("adapters.allowUnapproved"),
             pages: values.usize("adapters.pages").max(1),
             crashes: Some(values.usize("adapters.crashes")).filter(|most| *most > 0),

@@ -25,6 +25,7 @@ pub(super) const KEYS: &[Key] = &[
         "64000000",
         "the most pixels of a picture",
     ),
+    Key::new("limits.mediaBytes", Shape::Bytes, "64MB", "the most bytes of all pictures and files of one answer"),
     Key::new("limits.fetchTimeout", Shape::Duration, "20s", "for a picture that is given by its address"),
 ];
 
@@ -41,6 +42,8 @@ pub struct Limits {
     /// In bytes.
     pub image_bytes: usize,
     pub image_pixels: u64,
+    /// In bytes.
+    pub media_bytes: usize,
     pub fetch_timeout: Duration,
 }
 
@@ -56,6 +59,7 @@ impl Limits {
             connections: values.usize("limits.connections"),
             image_bytes: values.usize("limits.imageBytes"),
             image_pixels: values.u64("limits.imagePixels"),
+            media_bytes: values.usize("limits.mediaBytes"),
             fetch_timeout: values.duration("limits.fetchTimeout"),
         }
     }

@@ -22,6 +22,8 @@ pub(super) enum Shape {
     /// Where something listens that only this machine may reach.
     Loopback,
     Text,
+    /// Several of them.
+    Texts,
     /// Sections of the same kind.
     List(&'static [Key]),
     /// Not looked into.
@@ -38,6 +40,7 @@ impl Shape {
             Self::Choice(all) => format!("one of {}", all.join(", ")),
             Self::Loopback => "a loopback address and a port, such as 127.0.0.1:8090".into(),
             Self::Text => "a text".into(),
+            Self::Texts => "a list of texts, such as [a, b]".into(),
             Self::List(_) => "a list of sections".into(),
             Self::Free => "anything".into(),
         }
@@ -72,6 +75,10 @@ impl Shape {
             (Self::Loopback, Node::Text(text)) => {
                 text.parse::<SocketAddr>().ok().filter(|addr| addr.ip().is_loopback()).map(|_| node.clone())
             }
+            (Self::Texts, Node::List(items)) => {
+                items.iter().all(|item| matches!(item, Node::Text(_))).then(|| node.clone())
+            }
+            (Self::Texts, Node::Null) => Some(Node::List(Vec::new())),
             (Self::Text, Node::Text(_)) => Some(node.clone()),
             (Self::Text, Node::Integer(value)) => Some(Node::Text(value.to_string())),
             (Self::Text, Node::Null) => Some(Node::Text(String::new())),

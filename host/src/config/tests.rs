@@ -88,6 +88,8 @@ const MISTAKES: &[(&str, &str)] = &[
         "backend: {pool: {instances: [{workers: [{typ: x}]}]}}",
         "backend.pool.instances[0].workers[0].typ: unknown key (value: \"x\"); did you mean type?",
     ),
+    ("adapters: {enabled: kimi}", "adapters.enabled: expected a list of texts, such as [a, b], found \"kimi\""),
+    ("adapters: {enabled: [3]}", "adapters.enabled: expected a list of texts"),
     ("backend: {pool: {instances: 3}}", "backend.pool.instances: expected a list of sections, found 3"),
     ("backend: {pool: {instances: [3]}}", "backend.pool.instances[0]: expected a section"),
     ("just text", "expected sections such as server and browser, found \"just text\""),

@@ -11,7 +11,7 @@ use super::ledger::Record;
 use super::pool::{Lease, NoPage, Place};
 use crate::browser::{Page, PageError};
 use crate::chat::{self, Failure, FailureKind, JobEvent, Outcome, Request, Stage};
-use crate::plugin::{Adapter, AdapterRequest, Call, Report, Timing};
+use crate::plugin::{Adapter, AdapterRequest, Call, Model, Report, Timing};
 
 /// How often a request is dispatched at the most.
 const MAX_ATTEMPTS: u32 = 3;
@@ -32,14 +32,14 @@ impl Running {
     pub(super) fn new(
         inner: Arc<Inner>,
         adapter: Arc<Adapter>,
-        model: usize,
+        model: Model,
         request: Request,
         events: mpsc::Sender<JobEvent>,
         cancel: CancellationToken,
     ) -> Self {
         let public = request.model.clone();
         let record = inner.ledger.open(request.fingerprint);
-        let request = Arc::new(render(&adapter, model, request));
+        let request = Arc::new(render(model, request));
         Self { inner, adapter, request, model: public, events, cancel, record, started: Instant::now() }
     }
 
@@ -119,7 +119,7 @@ impl Running {
             events: self.events.clone(),
             deadlines: self.inner.options.deadlines,
             cancel: self.cancel.clone(),
-            config: Arc::clone(&self.adapter.settings),
+            means: self.inner.means(&self.adapter),
         };
         let report = self.adapter.generate(call).await;
         lease.page().end_call();
@@ -211,14 +211,13 @@ fn no_page(why: NoPage) -> Failure {
     }
 }
 
-fn render(adapter: &Adapter, model: usize, request: Request) -> AdapterRequest {
-    let model = adapter.manifest.models.get(model);
-    let kind = model.map(|m| m.kind).unwrap_or_default();
+fn render(model: Model, request: Request) -> AdapterRequest {
+    let kind = model.kind;
     let rendered = chat::prompt::render(&request, kind);
     AdapterRequest {
         id: request.id,
         kind,
-        model: model.map(|m| m.id.clone()).unwrap_or_default(),
+        model: model.id,
         prompt: rendered.text,
         attachments: rendered.attachments,
         temporary: request.temporary,

@@ -8,11 +8,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 
-use crate::browser::{Instance, InstanceState, Page, PageError, PageSpec};
-use crate::plugin::Manifest;
-
-/// How long a page may take to open its entry.
-const ENTRY: Duration = Duration::from_secs(30);
+use crate::browser::{Instance, InstanceState, Page, PageError, PageSpec, Pointer, RewriteGrant};
+use crate::plugin::{Manifest, Rewritable};
 
 /// A page that says nothing for this long between two requests is replaced.
 const HANGS: Duration = Duration::from_secs(3);
@@ -32,6 +29,8 @@ pub(super) struct Pool {
     /// Jobs that run or wait.
     present: Arc<AtomicUsize>,
     max_present: usize,
+    /// How long a page may take to open its entry.
+    navigate: Duration,
 }
 
 /// A job's place: among those that run, or in the queue. Dropping it leaves.
@@ -75,7 +74,7 @@ impl Lease {
                 tracing::debug!("a page hangs; it is closed");
                 return;
             }
-            match page.back_to_entry(Some(ENTRY)).await {
+            match page.back_to_entry(Some(pool.navigate)).await {
                 Ok(()) => pool.idle().push(page),
                 Err(error) => tracing::debug!(%error, "a page did not get back to its entry; it is closed"),
             }
@@ -85,13 +84,14 @@ impl Lease {
 }
 
 impl Pool {
-    pub(super) fn new(pages: usize, queue: usize) -> Self {
+    pub(super) fn new(pages: usize, queue: usize, navigate: Duration) -> Self {
         Self {
             slots: Arc::new(Semaphore::new(pages)),
             openings: Semaphore::new(OPENINGS),
             idle: Mutex::default(),
             present: Arc::default(),
             max_present: pages + queue,
+            navigate,
         }
     }
 
@@ -123,7 +123,7 @@ impl Pool {
                 // While it waited, one may have come back.
                 match self.take_idle(manifest) {
                     Some(page) => page,
-                    None => open_until(instance, manifest, until).await?,
+                    None => self.open_until(instance, manifest, until).await?,
                 }
             }
         };
@@ -137,11 +137,40 @@ impl Pool {
         if self.idle().is_empty() {
             browser_is_up(instance).await;
             let _opening = self.openings.acquire().await.map_err(|_| PageError::Closed)?;
-            let page = open(instance, manifest).await?;
+            let page = self.open(instance, manifest).await?;
             self.idle().push(page);
         }
         drop(permit);
         Ok(())
+    }
+
+    /// Opens a page as soon as there is a browser. One that dies meanwhile is waited for again: that it is gone is known here
+    /// before its supervisor has said so.
+    async fn open_until(
+        &self,
+        instance: &Instance,
+        manifest: &Manifest,
+        until: tokio::time::Instant,
+    ) -> Result<Page, NoPage> {
+        let mut tries = 0;
+        loop {
+            timeout_at(until, browser_is_up(instance)).await.map_err(|_| NoPage::Late)?;
+            // From here on it is the navigation's deadline that counts.
+            match self.open(instance, manifest).await {
+                Err(PageError::Closed | PageError::Other { code: "browser-not-ready", .. }) if tries < REOPEN => {
+                    tries += 1;
+                    tokio::time::sleep(REOPEN_AFTER * tries).await;
+                }
+                opened => return opened.map_err(NoPage::Failed),
+            }
+        }
+    }
+
+    /// Opens a page at the entry.
+    async fn open(&self, instance: &Instance, manifest: &Manifest) -> Result<Page, PageError> {
+        let page = instance.open_page(spec(manifest)).await?;
+        page.back_to_entry(Some(self.navigate)).await?;
+        Ok(page)
     }
 
     fn take_idle(&self, manifest: &Manifest) -> Option<Page> {
@@ -171,10 +200,18 @@ fn spec(manifest: &Manifest) -> PageSpec {
         page: manifest.page.clone(),
         pass: manifest.pass.clone(),
         listen: manifest.listen.clone(),
+        rewrite: manifest.rewrite.iter().map(rewrite).collect(),
+        save: manifest.save.clone(),
         stop_button: manifest.stop_button.clone(),
         // Until accounts come, no adapter has cookies that should last.
         throwaway: true,
     }
+}
+
+/// Its pointers were read when the manifest was.
+fn rewrite(declared: &Rewritable) -> RewriteGrant {
+    let pointers = declared.pointers.iter().filter_map(|text| Pointer::parse(text)).collect();
+    RewriteGrant { url: declared.url.clone(), pointers }
 }
 
 /// Waits while the browser is being started; one that has failed for good is not waited for.
@@ -182,28 +219,4 @@ async fn browser_is_up(instance: &Instance) {
     let mut state = instance.state();
     // An instance that is gone is noticed by the next who wants something of it.
     let _ = state.wait_for(|s| !matches!(s, InstanceState::Starting | InstanceState::Restarting { .. })).await;
-}
-
-/// Opens a page as soon as there is a browser. One that dies meanwhile is waited for again: that it is gone is known here
-/// before its supervisor has said so.
-async fn open_until(instance: &Instance, manifest: &Manifest, until: tokio::time::Instant) -> Result<Page, NoPage> {
-    let mut tries = 0;
-    loop {
-        timeout_at(until, browser_is_up(instance)).await.map_err(|_| NoPage::Late)?;
-        // From here on it is the navigation's deadline that counts.
-        match open(instance, manifest).await {
-            Err(PageError::Closed | PageError::Other { code: "browser-not-ready", .. }) if tries < REOPEN => {
-                tries += 1;
-                tokio::time::sleep(REOPEN_AFTER * tries).await;
-            }
-            opened => return opened.map_err(NoPage::Failed),
-        }
-    }
-}
-
-/// Opens a page at the entry.
-async fn open(instance: &Instance, manifest: &Manifest) -> Result<Page, PageError> {
-    let page = instance.open_page(spec(manifest)).await?;
-    page.back_to_entry(Some(ENTRY)).await?;
-    Ok(page)
 }

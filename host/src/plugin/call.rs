@@ -11,7 +11,7 @@ use super::bindings::exports::webai::adapter::provider;
 use super::bindings::webai::adapter::types as wit;
 use super::clock::{Deadlines, StageClock};
 use super::guest_log::{GuestLog, Level};
-use super::handles::{HostState, Job, PageHandle, Progress, ReplyHandle, RequestHandle};
+use super::handles::{HostState, Job, Means, PageHandle, Progress, ReplyHandle, RequestHandle};
 use super::meter::{self, Meter};
 use super::{Adapter, AdapterRequest};
 use crate::browser::Page;
@@ -30,8 +30,7 @@ pub struct Call {
     pub deadlines: Deadlines,
     /// The caller has gone.
     pub cancel: CancellationToken,
-    /// The operator's settings, as JSON.
-    pub config: Arc<str>,
+    pub means: Means,
 }
 
 /// How a call went.
@@ -78,7 +77,7 @@ impl Adapter {
         let meter = Meter::new(self.manifest.limits.cpu);
         let log = GuestLog::new(self, &call.request.id);
         let state =
-            HostState::new(call.page, Some(job), Arc::clone(&progress), call.config, log, self.manifest.limits.memory);
+            HostState::new(call.page, Some(job), Arc::clone(&progress), call.means, log, self.manifest.limits.memory);
         let mut store = self.store(state, &meter);
         let mut instantiated = Duration::ZERO;
         let guest = async {
@@ -115,11 +114,11 @@ impl Adapter {
     ///
     /// # Errors
     /// What the adapter found instead, or how it ended.
-    pub async fn probe(&self, page: Arc<Page>, deadlines: Deadlines, config: Arc<str>) -> Result<Account, Failure> {
+    pub async fn probe(&self, page: Arc<Page>, deadlines: Deadlines, means: Means) -> Result<Account, Failure> {
         let progress = Arc::new(Progress::new(StageClock::new(self.deadlines(deadlines)), CancellationToken::new()));
         let meter = Meter::new(self.manifest.limits.cpu);
         let log = GuestLog::new(self, "probe");
-        let state = HostState::new(page, None, Arc::clone(&progress), config, log, self.manifest.limits.memory);
+        let state = HostState::new(page, None, Arc::clone(&progress), means, log, self.manifest.limits.memory);
         let mut store = self.store(state, &meter);
         let guest = async {
             let instance = self.pre.instantiate_async(&mut store).await?;
@@ -141,12 +140,12 @@ impl Adapter {
     }
 
     /// The host's deadlines, and the manifest's where that one is shorter.
-    fn deadlines(&self, host: Deadlines) -> Deadlines {
+    pub(super) fn deadlines(&self, host: Deadlines) -> Deadlines {
         let most = self.manifest.limits.call;
         Deadlines { call: host.call.min(most), call_max: host.call_max.min(most), ..host }
     }
 
-    fn store(&self, state: HostState, meter: &Arc<Meter>) -> Store<HostState> {
+    pub(super) fn store(&self, state: HostState, meter: &Arc<Meter>) -> Store<HostState> {
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(HOSTCALL_BYTES);
@@ -167,7 +166,7 @@ impl Adapter {
         Ok(Outcome { finish, conversation: outcome.conversation, model: outcome.model })
     }
 
-    fn guest_failure(&self, progress: &Progress, failure: wit::Failure) -> Failure {
+    pub(super) fn guest_failure(&self, progress: &Progress, failure: wit::Failure) -> Failure {
         if progress.client_too_slow() {
             return Failure::new(FailureKind::ClientTooSlow, "");
         }
@@ -198,7 +197,7 @@ impl Adapter {
         Failure::new(kind, message)
     }
 
-    fn trap(&self, store: &Store<HostState>, meter: &Meter, trap: &wasmtime::Error) -> Failure {
+    pub(super) fn trap(&self, store: &Store<HostState>, meter: &Meter, trap: &wasmtime::Error) -> Failure {
         tracing::error!(target: "adapter", adapter = self.label(), "the adapter ended: {trap:?}");
         let said = format!("the adapter ended: {}", trap.root_cause());
         self.log.push(Level::Error, &self.manifest.version.to_string(), "", &said);
@@ -213,14 +212,14 @@ impl Adapter {
     }
 }
 
-enum Ended<T> {
+pub(super) enum Ended<T> {
     Returned(wasmtime::Result<T>),
     Cancelled,
     Expired(Stage),
 }
 
 /// Runs the guest until it returns, its caller has gone, or a deadline has passed. Dropping the guest's future unwinds it.
-async fn watch_over<T>(progress: &Progress, guest: impl Future<Output = wasmtime::Result<T>>) -> Ended<T> {
+pub(super) async fn watch_over<T>(progress: &Progress, guest: impl Future<Output = wasmtime::Result<T>>) -> Ended<T> {
     tokio::select! {
         biased;
         result = guest => Ended::Returned(result),

@@ -13,8 +13,9 @@ use super::AdapterRequest;
 use super::clock::StageClock;
 use super::guest_log::GuestLog;
 use super::limiter::MemoryLimiter;
-use crate::browser::Page;
+use crate::browser::{Page, SavedFile};
 use crate::chat::{JobEvent, Stage};
+use crate::store::Memory;
 
 /// Handles that a guest may hold at once; it is given three.
 const MAX_HANDLES: usize = 1000;
@@ -50,6 +51,23 @@ pub struct RequestHandle;
 pub(super) struct Job {
     pub(super) request: Arc<AdapterRequest>,
     pub(super) events: mpsc::Sender<JobEvent>,
+}
+
+/// What a call is lent beside its page.
+#[derive(Debug, Clone)]
+pub struct Means {
+    /// The operator's settings, as JSON.
+    pub config: Arc<str>,
+    /// What the adapter keeps for this account.
+    pub memory: Option<Memory>,
+    /// The most bytes of all files of one answer.
+    pub media_max: usize,
+}
+
+impl Default for Means {
+    fn default() -> Self {
+        Self { config: Arc::from("{}"), memory: None, media_max: 64 << 20 }
+    }
 }
 
 /// Shared by the guest's host functions and by whoever watches over the call.
@@ -120,12 +138,18 @@ pub(super) struct HostState {
     pub(super) page: Arc<Page>,
     pub(super) job: Option<Job>,
     pub(super) progress: Arc<Progress>,
-    pub(super) config: Arc<str>,
+    pub(super) means: Means,
+    /// Changes of the memory.
+    pub(super) changes: u32,
+    /// What `page.save` kept.
+    pub(super) saved: Vec<SavedFile>,
     pub(super) log: GuestLog,
     /// The last name given to `page.step`.
     pub(super) step: String,
     /// Whether something was filled in since: then the next click or press sends it.
     pub(super) armed: bool,
+    /// Whether some of that was text.
+    pub(super) typed: bool,
 }
 
 impl HostState {
@@ -133,19 +157,32 @@ impl HostState {
         page: Arc<Page>,
         job: Option<Job>,
         progress: Arc<Progress>,
-        config: Arc<str>,
+        means: Means,
         log: GuestLog,
         memory: usize,
     ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         let limiter = MemoryLimiter::new(memory);
-        Self { table, limiter, page, job, progress, config, log, step: String::new(), armed: false }
+        Self {
+            table,
+            limiter,
+            page,
+            job,
+            progress,
+            means,
+            changes: 0,
+            saved: Vec::new(),
+            log,
+            step: String::new(),
+            armed: false,
+            typed: false,
+        }
     }
 
     /// Sets the point of no return, and tells whoever waits for the answer.
     pub(super) async fn submit(&mut self) {
-        self.armed = false;
+        (self.armed, self.typed) = (false, false);
         if self.progress.submit()
             && let Some(job) = &self.job
         {

@@ -7,7 +7,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use wasmtime::component::{HasSelf, Linker};
 
+use super::bindings::discovery::DiscoveringPre;
 use super::bindings::{self, AdapterPre};
+use super::discovery;
 use super::engine::Engine;
 use super::guest_log::AdapterLog;
 use super::handles::HostState;
@@ -26,6 +28,8 @@ pub struct Adapter {
     /// What its guests say.
     pub log: Arc<AdapterLog>,
     pub(super) pre: AdapterPre<HostState>,
+    /// Its `discovery`, if it exports it.
+    pub(super) discovering: Option<DiscoveringPre<HostState>>,
 }
 
 impl fmt::Debug for Adapter {
@@ -94,8 +98,10 @@ pub(super) fn load(engine: &Engine, file: &[u8], given: Given<'_>) -> Result<Ada
     let link = |message: String| LoadError::Link { adapter: adapter.clone(), message: explain(message) };
     bindings::Adapter::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
         .map_err(|e| link(format!("{e:#}")))?;
-    let pre = linker.instantiate_pre(&component).and_then(AdapterPre::new).map_err(|e| link(format!("{e:#}")))?;
-    Ok(Adapter { manifest, hash: hash(file), generation: given.generation, settings, log: given.log, pre })
+    let general = linker.instantiate_pre(&component).map_err(|e| link(format!("{e:#}")))?;
+    let pre = AdapterPre::new(general.clone()).map_err(|e| link(format!("{e:#}")))?;
+    let discovering = discovery::find(&component, &general).map_err(link)?;
+    Ok(Adapter { manifest, hash: hash(file), generation: given.generation, settings, log: given.log, pre, discovering })
 }
 
 /// The settings with their defaults, if they fit.

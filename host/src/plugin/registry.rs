@@ -13,7 +13,7 @@ mod scan;
 mod tests;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
@@ -45,7 +45,9 @@ pub struct RegistryOptions {
     pub dropped_in: Option<PathBuf>,
     /// They do not wait: for development.
     pub allow_unapproved: bool,
-    /// Ids that are not to be loaded.
+    /// Which bundled ones serve without the operator's switching them on; none: all of them.
+    pub bundled_on: Option<BTreeSet<String>>,
+    /// Ids that nobody may switch on.
     pub disabled: Vec<String>,
     /// The data folder, for `adapters.lock` and the last good versions. Without one, all is forgotten at the end.
     pub state: Option<PathBuf>,

@@ -134,6 +134,8 @@ pub fn spec() -> PageSpec {
         page: vec![Origin::parse_lab(CHAT).unwrap()],
         pass: vec![Origin::parse_lab(ACCOUNTS).unwrap()],
         listen: Vec::new(),
+        rewrite: Vec::new(),
+        save: Vec::new(),
         stop_button: None,
         throwaway: true,
     }

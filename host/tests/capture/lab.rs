@@ -1,5 +1,7 @@
 //! One Chromium for all tests of this file, and what a test does with a page of it.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -56,19 +58,29 @@ impl Lab {
     }
 
     pub(crate) async fn page(&self) -> Page {
-        let spec = PageSpec {
-            entry: format!("{HOST}/").parse().unwrap(),
-            page: vec![Origin::parse_lab(HOST).unwrap()],
-            pass: Vec::new(),
-            listen: [HOST, "ws://chat.demo.localhost", "http://s1.demo.localhost", "http://s2.demo.localhost"]
-                .map(|host| UrlPattern::parse(&format!("{host}/api/**")).unwrap())
-                .into(),
-            stop_button: None,
-            throwaway: false,
-        };
+        self.page_of(spec()).await
+    }
+
+    pub(crate) async fn page_of(&self, spec: PageSpec) -> Page {
         let page = self.instance.open_page(spec).await.unwrap();
         page.begin_call();
         page
+    }
+}
+
+/// What a page of these tests may do.
+pub(crate) fn spec() -> PageSpec {
+    PageSpec {
+        entry: format!("{HOST}/").parse().unwrap(),
+        page: vec![Origin::parse_lab(HOST).unwrap()],
+        pass: Vec::new(),
+        listen: [HOST, "ws://chat.demo.localhost", "http://s1.demo.localhost", "http://s2.demo.localhost"]
+            .map(|host| UrlPattern::parse(&format!("{host}/api/**")).unwrap())
+            .into(),
+        rewrite: Vec::new(),
+        save: Vec::new(),
+        stop_button: None,
+        throwaway: false,
     }
 }
 

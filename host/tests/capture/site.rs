@@ -1,6 +1,8 @@
 //! A small website on loopback that streams in every way that chat sites do. It is also the browser's proxy, so that it answers
 //! under any host name.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -21,6 +23,8 @@ pub(crate) struct Hit {
     pub(crate) path: String,
     pub(crate) query: HashMap<String, String>,
     pub(crate) head: String,
+    /// Of requests that tell its length.
+    pub(crate) body: Vec<u8>,
 }
 
 impl Hit {
@@ -35,7 +39,7 @@ impl Hit {
 
 pub(crate) struct Site {
     pub(crate) addr: SocketAddr,
-    pages: Mutex<HashMap<String, (String, String)>>,
+    pages: Mutex<HashMap<String, (String, Vec<u8>)>>,
     hits: watch::Sender<Vec<Hit>>,
     gates: watch::Sender<Vec<String>>,
 }
@@ -63,7 +67,12 @@ impl Site {
 
     /// Serves a document or script under a path of its own.
     pub(crate) fn put(&self, path: &str, content_type: &str, text: &str) {
-        self.pages.lock().unwrap().insert(path.to_owned(), (content_type.to_owned(), text.to_owned()));
+        self.put_file(path, content_type, text.as_bytes());
+    }
+
+    /// The same for bytes. After the content type further header lines may come.
+    pub(crate) fn put_file(&self, path: &str, content_type: &str, bytes: &[u8]) {
+        self.pages.lock().unwrap().insert(path.to_owned(), (content_type.to_owned(), bytes.to_owned()));
     }
 
     /// Lets requests with `gate=<name>` be answered.
@@ -80,6 +89,23 @@ impl Site {
         hit(&seen).unwrap()
     }
 
+    /// Whether a request came whose path and query contain this text.
+    pub(crate) fn was_hit(&self, text: &str) -> bool {
+        self.hits.borrow().iter().any(|hit| hit.head.lines().next().unwrap().contains(text))
+    }
+
+    /// Whether a request came for this path.
+    pub(crate) fn was_asked_for(&self, path: &str) -> bool {
+        self.hits.borrow().iter().any(|hit| hit.path == path)
+    }
+
+    /// Waits until so many requests came for this path.
+    pub(crate) async fn asked_for(&self, path: &str, times: usize) {
+        let mut hits = self.hits.subscribe();
+        let seen = hits.wait_for(|hits| hits.iter().filter(|hit| hit.path == path).count() >= times);
+        drop(tokio::time::timeout(Duration::from_secs(30), seen).await.expect("the requests come").unwrap());
+    }
+
     async fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
         loop {
             let Some(head) = read_head(&mut stream).await? else { return Ok(()) };
@@ -87,7 +113,8 @@ impl Site {
                 stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
                 continue;
             }
-            let hit = parse(&head);
+            let mut hit = parse(&head);
+            hit.body = read_body(&mut stream, &head).await?;
             self.hits.send_modify(|hits| hits.push(hit.clone()));
             if let Some(gate) = hit.query.get("gate") {
                 self.gates.subscribe().wait_for(|gates| gates.contains(gate)).await.unwrap();
@@ -98,11 +125,12 @@ impl Site {
 
     async fn answer(&self, mut stream: TcpStream, hit: Hit) -> std::io::Result<()> {
         let page = self.pages.lock().unwrap().get(&hit.path).cloned();
-        if let Some((content_type, text)) = page {
-            return whole(&mut stream, 200, &content_type, text.as_bytes()).await;
+        if let Some((content_type, bytes)) = page {
+            return whole(&mut stream, 200, &content_type, &bytes).await;
         }
         match hit.path.as_str() {
             "/api/sse" => sse(&mut stream, &hit).await,
+            "/api/echo" => echo(&mut stream, &hit).await,
             "/api/dribble" => dribble(&mut stream).await,
             "/api/big" => {
                 let length = usize::try_from(hit.number("bytes").unwrap()).unwrap();
@@ -152,6 +180,26 @@ async fn read_head(stream: &mut TcpStream) -> std::io::Result<Option<String>> {
     Ok(Some(String::from_utf8_lossy(&head).into_owned()))
 }
 
+async fn read_body(stream: &mut TcpStream, head: &str) -> std::io::Result<Vec<u8>> {
+    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    stream.read_exact(&mut body).await?;
+    Ok(body)
+}
+
+/// Streams the request's body back, in pieces that cut characters.
+async fn echo(stream: &mut TcpStream, hit: &Hit) -> std::io::Result<()> {
+    let head =
+        format!("HTTP/1.1 200 OK\r\n{COMMON}content-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n");
+    stream.write_all(head.as_bytes()).await?;
+    let size = usize::try_from(hit.number("piece").unwrap_or(7)).unwrap();
+    for piece in hit.body.chunks(size) {
+        chunk(stream, piece).await?;
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    stream.write_all(b"0\r\n\r\n").await
+}
+
 fn parse(head: &str) -> Hit {
     let target = head.split(' ').nth(1).unwrap_or_default();
     let host = head.lines().find_map(|line| line.strip_prefix("Host: ")).unwrap_or_default();
@@ -161,6 +209,7 @@ fn parse(head: &str) -> Hit {
         path: url.path().to_owned(),
         query: url.query_pairs().into_owned().collect(),
         head: head.to_owned(),
+        body: Vec::new(),
     }
 }
 

@@ -7,7 +7,7 @@ const aim = (args) =>
   until(args, async (el, attempt) => {
     const why = obstacle(el, args.hover ? ['visible'] : POINTED);
     if (why) return { why };
-    const { point, why: missed } = await pointOf(el, attempt);
+    const { point, why: missed } = await pointOf(el, attempt, args.framed);
     if (!point) return { why: missed };
     if (!args.hover) arm('pointer', el, args.token);
     return { value: point };
@@ -34,7 +34,7 @@ const focusOn = (args) =>
   until(args, async (el) => {
     const why = obstacle(el, POINTED);
     if (why) return { why };
-    const active = takeFocus(el);
+    const active = takeFocus(el, args.framed);
     if (!active) return { why: 'it does not take the focus' };
     if (args.token) arm('keys', active, args.token);
     return { value: null };
@@ -55,7 +55,7 @@ const fillable = (args) =>
   until(args, async (el) => {
     const why = obstacle(el, ['visible', 'enabled', 'editable']);
     if (why) return { why };
-    const active = takeFocus(el);
+    const active = takeFocus(el, args.framed);
     if (!active) return { why: 'it does not take the focus' };
     const control = controlOf(el);
     if (isInput(control, ...SET_WHOLE)) {

@@ -83,8 +83,17 @@ async function isStill(el) {
   return dom.connected(el) && sameRect(before, dom.rect(el));
 }
 
-// The middle of the part that can be seen.
-function middleOf(el) {
+const SLIVER = 8;
+
+// The middle of the part that can be seen. In a frame not all that lies in its window can.
+async function middleOf(el, framed) {
+  if (framed) {
+    const seen = await seenOf(el);
+    const { width, height } = dom.rect(el);
+    // A sliver at an edge is not enough: where it lies in the window is known to a fraction of a pixel.
+    if (!seen || seen.width < Math.min(width, SLIVER) || seen.height < Math.min(height, SLIVER)) return null;
+    return { x: seen.x + seen.width / 2, y: seen.y + seen.height / 2 };
+  }
   const boxes = Array.from(dom.rects(el));
   const box = boxes.find((b) => b.width * b.height >= 1) ?? dom.rect(el);
   const left = Math.max(0, box.left);
@@ -139,15 +148,15 @@ function obstacle(el, needs) {
 }
 
 // The point at which a pointer hits the element, or why there is none.
-async function pointOf(el, attempt) {
+async function pointOf(el, attempt, framed) {
   if (!(await isStill(el))) return { why: 'it is moving' };
   bringIntoView(el, attempt);
-  let point = middleOf(el);
+  let point = await middleOf(el, framed);
   if (!point) return { why: 'it cannot be scrolled into view' };
   if (!takesHit(el, hitAt(point))) {
     // Scrolling may have set something going.
     await frame();
-    point = middleOf(el);
+    point = await middleOf(el, framed);
     if (!point) return { why: 'it cannot be scrolled into view' };
     const hit = hitAt(point);
     if (hit && isFrame(hit)) return { why: `a frame lies over it: ${describe(hit)}` };

@@ -11,22 +11,39 @@ function stage({ token, file, name, mime, piece }) {
   return null;
 }
 
-async function attach(args) {
-  const value = await until(args, async (el) => {
+// The staged files; null when they were lost with their document.
+function stagedFiles({ token, count }) {
+  const files = staged?.token === token ? staged.files : [];
+  return files.length === count ? files : null;
+}
+
+function give(input, files) {
+  if (files.length > 1 && !dom.hasAttr(input, 'multiple') && !dom.hasAttr(input, 'webkitdirectory')) {
+    throw new Failure('too-many-files', `${describe(input)} takes one file`);
+  }
+  const transfer = new DataTransfer();
+  for (const { name, mime, pieces } of files) transfer.items.add(new File(pieces, name, { type: mime }));
+  setFiles(input, transfer.files);
+  staged = null;
+  announce(input);
+}
+
+const attach = (args) =>
+  until(args, async (el) => {
     const input = controlOf(el);
     if (!isInput(input, 'file')) throw new Failure('not-a-file-input', `${describe(el)} is no <input type=file>`);
     if (!isEnabled(input)) return { why: 'it is disabled' };
-    const files = staged?.token === args.token ? staged.files : [];
-    if (files.length !== args.count) return { value: { gone: true } };
-    if (files.length > 1 && !dom.hasAttr(input, 'multiple')) {
-      throw new Failure('too-many-files', `${describe(input)} takes one file`);
-    }
-    const transfer = new DataTransfer();
-    for (const { name, mime, pieces } of files) transfer.items.add(new File(pieces, name, { type: mime }));
-    setFiles(input, transfer.files);
-    announce(input);
+    const files = stagedFiles(args);
+    if (!files) return { value: { gone: true } };
+    give(input, files);
     return { value: { gone: false } };
   });
-  staged = null;
-  return value;
+
+// The same for the input of a chooser, which need not be in the document.
+function receive({ element, ...args }) {
+  if (!isInput(element, 'file')) throw new Failure('not-a-file-input', `${describe(element)} is no <input type=file>`);
+  const files = stagedFiles(args);
+  if (!files) throw new Failure('helper', 'the files did not arrive');
+  give(element, files);
+  return null;
 }

@@ -39,6 +39,11 @@ const FUNCTIONS = {
   enabled: (args) => found(args, isEnabled),
   checked: (args) => found(args, checkedState),
   markdown: (args) => found(args, markdownOf),
+  born,
+  enter,
+  placed,
+  outward,
+  through,
   aim,
   aimed,
   focused,
@@ -48,12 +53,19 @@ const FUNCTIONS = {
   filled,
   select: choose,
   reveal,
+  shown,
+  shownPiece,
   stage,
   attach,
+  receive,
+  copyStart,
+  copyEnd,
   watch: addWatch,
   unwatch: removeWatch,
 };
 
 const api = {};
 for (const [name, f] of Object.entries(FUNCTIONS)) api[name] = exported(f);
+// The host wants the element itself.
+api.kept = keptFrame;
 Object.defineProperty(globalThis, 'webai', { value: api });

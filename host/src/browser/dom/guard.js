@@ -8,10 +8,15 @@ const EXPIRES = 10_000;
 const POINTER = ['pointerdown', 'mousedown', 'pointerup', 'mouseup', 'click', 'auxclick', 'dblclick', 'contextmenu'];
 const KEYS = ['keydown', 'keypress', 'keyup', 'beforeinput'];
 
-function arm(kind, target, token) {
+// Without a target all of it is meant for another document.
+function arm(kind, target, token, expires = EXPIRES) {
   for (const type of [...POINTER, ...KEYS]) addEventListener(type, watchInput, { capture: true, passive: false });
-  armed = { token, kind, target, letting: true, told: false, expires: Date.now() + EXPIRES };
+  armed = { token, kind, target, letting: target !== null, told: false, expires: Date.now() + expires };
 }
+
+// A document that came while an input for another was in flight.
+const BORN = 3000;
+const born = ({ act }) => arm('all', null, act, BORN);
 
 function disarm(token) {
   if (!armed || armed.token !== token) return;
@@ -29,12 +34,12 @@ function tellLanding(blocked) {
 function watchInput(event) {
   if (!armed || !event.isTrusted || Date.now() > armed.expires) return;
   const pointer = POINTER.includes(event.type);
-  if (pointer !== (armed.kind === 'pointer')) return;
+  if (armed.kind !== 'all' && pointer !== (armed.kind === 'pointer')) return;
   const hit = dom.composedPath(event)[0];
   const first = event.type === 'pointerdown' || event.type === 'keydown' || event.type === 'beforeinput';
   if (first) {
     const el = hit instanceof Element ? hit : null;
-    armed.letting = el !== null && (pointer ? takesHit(armed.target, el) : within(el, armed.target));
+    armed.letting = el !== null && armed.target !== null && (pointer ? takesHit(armed.target, el) : within(el, armed.target));
     tellLanding(armed.letting ? null : el ? describe(el) : 'the document');
   }
   if (!armed.letting) {
@@ -53,13 +58,14 @@ function deepActive() {
   }
 }
 
-// Gives the element the focus. Returns what has it then, or null when that is something else.
-function takeFocus(el) {
+// Gives the element the focus. Returns what has it then, or null when that is something else. In a frame it may be the active
+// element while the focus is in another document.
+function takeFocus(el, framed) {
   const control = controlOf(el);
   const target = control instanceof HTMLElement && dom.editable(control) ? editingHost(control) : control;
   let active = deepActive();
   const settled = () => active !== null && !isFrame(active) && (within(active, target) || within(target, active) && dom.editable(active));
-  if (settled() && active !== dom.body(document)) return active;
+  if (!framed && settled() && active !== dom.body(document)) return active;
   if (target instanceof HTMLElement || target instanceof SVGElement) dom.focus(target, { preventScroll: true });
   active = deepActive();
   return settled() ? active : null;

@@ -1,7 +1,8 @@
 // A rendered answer back to Markdown: what stands within a line. A hard break is written as BREAK until the line is done.
 
 const anchorHref = getter(HTMLAnchorElement, 'href');
-const imageSource = getter(HTMLImageElement, 'currentSrc');
+const imageChosen = getter(HTMLImageElement, 'currentSrc');
+const imageNamed = getter(HTMLImageElement, 'src');
 const hrefOf = (el) => (el instanceof HTMLAnchorElement ? anchorHref(el) : '');
 
 function inlineOf(el) {
@@ -94,7 +95,8 @@ function linkOf(el) {
 const target = (url) => (/[()\s]/.test(url) ? `<${url.replace(/>/g, '%3E')}>` : url);
 
 function imageOf(el) {
-  const source = (el instanceof HTMLImageElement && imageSource(el)) || '';
+  // A picture that has not begun to load, or could not, has chosen nothing yet.
+  const source = el instanceof HTMLImageElement ? imageChosen(el) || imageNamed(el) : '';
   const alt = escapeText(squeeze(dom.attr(el, 'alt') ?? ''));
   const rect = dom.rect(el);
   // An icon without a word says nothing; bytes written into the address would drown the answer.

@@ -10,7 +10,8 @@ const OTHER_CAUSES = ['transitionend', 'animationend', 'toggle', 'load', 'input'
 
 function addWatch({ id, selector, condition }) {
   if (watches.has(id)) return null;
-  watches.set(id, { id, chain: compile(selector), condition, last: null });
+  const chain = compile(selector);
+  watches.set(id, { id, chain, condition, last: condition === 'frame' ? findFirst(chain) : null });
   if (!observer) {
     observer = new MutationObserver(wake);
     for (const type of OTHER_CAUSES) addEventListener(type, wake, { capture: true, passive: true });
@@ -58,6 +59,12 @@ function evaluate() {
   const start = performance.now();
   observeRoots();
   for (const watch of [...watches.values()]) {
+    if (watch.condition === 'frame') {
+      const frame = findFirst(watch.chain);
+      if (frame !== watch.last) tell({ id: watch.id, kind: 'moved' });
+      watch.last = frame;
+      continue;
+    }
     if (watch.condition) {
       if (meets(watch)) {
         removeWatch(watch);

@@ -7,12 +7,11 @@ use chromiumoxide::cdp::browser_protocol::browser::{
     BrowserContextId, CloseParams, GetVersionParams, SetDownloadBehaviorBehavior, SetDownloadBehaviorParams,
 };
 use chromiumoxide::cdp::browser_protocol::target::{
-    CreateBrowserContextParams, CreateTargetParams, DisposeBrowserContextParams, SetAutoAttachParams, WindowState,
+    CreateBrowserContextParams, CreateTargetParams, DisposeBrowserContextParams, SetAutoAttachParams,
 };
 use serde::Deserialize;
-use tokio::sync::{mpsc, oneshot};
 
-use super::targets::{Opening, Targets};
+use super::targets::{Opener, Targets};
 use crate::browser::cdp::{CdpError, Session, Socket};
 use crate::browser::error::PageError;
 use crate::browser::page::{Page, PageSpec, Tab};
@@ -21,27 +20,24 @@ const DEADLINE: Duration = Duration::from_secs(15);
 /// How often a browser is asked whether it still answers, and how long it may take: long, because a machine may be busy.
 const ASK_EVERY: Duration = Duration::from_secs(20);
 const ANSWER_WITHIN: Duration = Duration::from_secs(40);
-/// Pages that may be in the making at once.
-const OPENING: usize = 32;
 
 #[derive(Debug)]
 pub(super) struct Live {
     root: Session,
     pub(super) version: String,
-    opening: mpsc::Sender<Opening>,
-    /// How a page's window begins.
-    window: WindowState,
+    opener: Opener,
+    downloads: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Live {
     /// Sets the browser up: what it attaches to, what it denies.
-    pub(super) async fn prepare(socket: Socket, headless: bool) -> Result<(Arc<Self>, Targets), CdpError> {
+    pub(super) async fn prepare(socket: Socket) -> Result<(Arc<Self>, Targets), CdpError> {
         #[derive(Deserialize)]
         struct Version {
             product: String,
         }
         let Socket { root, events, task } = socket;
-        let (opening, requests) = mpsc::channel(OPENING);
+        let (opener, requests) = Opener::new();
         let targets = Targets::new(root.clone(), events, requests, task);
         let mut attach = SetAutoAttachParams::new(true, true);
         attach.flatten = Some(true);
@@ -52,10 +48,7 @@ impl Live {
         attached.await?;
         let version = serde_json::from_value::<Version>(version.await?)
             .map_err(|e| CdpError::Decode { method: "Browser.getVersion".into(), message: e.to_string() })?;
-        // A minimised window is not drawn, which is half of what a page that streams costs; focus emulation lets its page be
-        // visible, animated and clicked all the same. With a screen there may be a person who wants to see it.
-        let window = if headless { WindowState::Minimized } else { WindowState::Normal };
-        Ok((Arc::new(Self { root, version: version.product, opening, window }), targets))
+        Ok((Arc::new(Self { root, version: version.product, opener, downloads: Arc::default() }), targets))
     }
 
     pub(super) async fn open_page(&self, spec: PageSpec) -> Result<Page, PageError> {
@@ -65,11 +58,11 @@ impl Live {
         target.new_window = Some(true);
         target.width = Some(1280);
         target.height = Some(900);
-        target.window_state = Some(self.window.clone());
         target.browser_context_id = context.clone();
-        let opened = match self.create(target).await {
+        let opened = match self.opener.open(target).await {
             Ok((target, session)) => {
-                let tab = Tab { root: self.root.clone(), target, session, context: context.clone() };
+                let (root, opener, downloads) = (self.root.clone(), self.opener.clone(), Arc::clone(&self.downloads));
+                let tab = Tab { root, target, session, context: context.clone(), opener, downloads };
                 return Page::open(tab, spec).await;
             }
             Err(error) => error,
@@ -79,19 +72,6 @@ impl Live {
             self.root.tell(DisposeBrowserContextParams::new(context)).ok();
         }
         Err(opened)
-    }
-
-    async fn create(&self, target: CreateTargetParams) -> Result<(String, String), PageError> {
-        let (reply, opened) = oneshot::channel();
-        self.opening.try_send(Opening { target, reply }).map_err(|e| match e {
-            mpsc::error::TrySendError::Full(_) => CdpError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => CdpError::Closed,
-        })?;
-        match tokio::time::timeout(DEADLINE, opened).await {
-            Ok(Ok(result)) => Ok(result?),
-            Ok(Err(_)) => Err(PageError::Closed),
-            Err(_) => Err(PageError::Timeout("opening a tab".into())),
-        }
     }
 
     async fn new_context(&self) -> Result<BrowserContextId, PageError> {

@@ -77,7 +77,7 @@ impl Supervisor {
         let process = Process::start(&self.launch, self.profile.path()).await?;
         let failed = |error: cdp::CdpError| LaunchError::Connect(error.to_string());
         let socket = cdp::connect(&process.ws_url, CONNECT_DEADLINE).await.map_err(failed)?;
-        let (live, targets) = Live::prepare(socket, self.launch.headless).await.map_err(failed)?;
+        let (live, targets) = Live::prepare(socket).await.map_err(failed)?;
         process.check_version(&live.version)?;
         Ok((process, live, targets))
     }

@@ -4,6 +4,7 @@
 //! worker is let run; anything else (a pop-up, a window that the browser opened) is closed before a line of it runs.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use chromiumoxide::cdp::browser_protocol::target::{CloseTargetParams, CreateTargetParams};
 use chromiumoxide::cdp::js_protocol::runtime::RunIfWaitingForDebuggerParams;
@@ -14,6 +15,12 @@ use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::browser::cdp::{CdpError, Event, EventQueue, Incoming, Session, Ticket};
+use crate::browser::error::PageError;
+
+/// For a tab to be there.
+const DEADLINE: Duration = Duration::from_secs(15);
+/// Tabs that may be in the making at once.
+const OPENING: usize = 32;
 
 /// What a page is known by: its target and its session.
 type Opened = Result<(String, String), CdpError>;
@@ -23,6 +30,31 @@ type Opened = Result<(String, String), CdpError>;
 pub(super) struct Opening {
     pub(super) target: CreateTargetParams,
     pub(super) reply: oneshot::Sender<Opened>,
+}
+
+/// By which tabs are asked for. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(in crate::browser) struct Opener(mpsc::Sender<Opening>);
+
+impl Opener {
+    pub(super) fn new() -> (Self, mpsc::Receiver<Opening>) {
+        let (sender, requests) = mpsc::channel(OPENING);
+        (Self(sender), requests)
+    }
+
+    /// Opens a tab that waits for the debugger. Its target and its session.
+    pub(in crate::browser) async fn open(&self, target: CreateTargetParams) -> Result<(String, String), PageError> {
+        let (reply, opened) = oneshot::channel();
+        self.0.try_send(Opening { target, reply }).map_err(|e| match e {
+            mpsc::error::TrySendError::Full(_) => CdpError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => CdpError::Closed,
+        })?;
+        match tokio::time::timeout(DEADLINE, opened).await {
+            Ok(Ok(result)) => Ok(result?),
+            Ok(Err(_)) => Err(PageError::Closed),
+            Err(_) => Err(PageError::Timeout("opening a tab".into())),
+        }
+    }
 }
 
 /// The root session's reader.

@@ -4,40 +4,35 @@
 //! document in its place, and the guard stops what would land on anything else, and tells. What did not land is tried again
 //! until the deadline.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
-use super::input::Point;
 use super::keys::Chord;
 use super::query::Deadline;
+use super::reach::{Path, Reach, new_token};
 use super::{Page, Shared};
 use crate::browser::error::PageError;
 
 /// For the helper's last look before the input. A document that is about to be replaced does not answer, and cannot be
 /// replaced while it is waited for: then the gate is opened again and all begins anew.
-const LAST_LOOK: Duration = Duration::from_secs(1);
+pub(super) const LAST_LOOK: Duration = Duration::from_secs(1);
 /// For the helper's news of an input, after Chromium said that the page has handled it.
-const NEWS: Duration = Duration::from_secs(2);
+pub(super) const NEWS: Duration = Duration::from_secs(2);
 /// The same where there may be none: not everything that takes text tells of it before.
 const NEWS_OF_TEXT: Duration = Duration::from_millis(200);
 /// An editor draws what was inserted a moment later; a long text takes a while.
 const SETTLE: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_secs(2);
 /// More is no gesture.
-const MAX_CLICKS: u32 = 3;
+pub(super) const MAX_CLICKS: u32 = 3;
+/// For the focus to be told to a frame's parent in another process.
+const FOCUS_ARRIVES: Duration = Duration::from_millis(500);
+const FOCUS_PAUSE: Duration = Duration::from_millis(10);
 /// Only short values are set whole (dates, colours), so that only they are sent along.
 const MAX_WHOLE: usize = 64;
-
-/// Tells one input from another, in any document.
-static TOKENS: AtomicU64 = AtomicU64::new(1);
-
-fn new_token() -> u64 {
-    TOKENS.fetch_add(1, Ordering::Relaxed)
-}
 
 /// What the helper told of an input when it came.
 #[derive(Debug, Clone)]
@@ -48,12 +43,6 @@ pub(super) struct Landing {
 }
 
 #[derive(Debug, Deserialize)]
-struct Aim {
-    x: f64,
-    y: f64,
-}
-
-#[derive(Debug, Deserialize)]
 struct Fillable {
     done: bool,
     empty: bool,
@@ -61,7 +50,7 @@ struct Fillable {
 
 /// The helper's last look.
 #[derive(Debug, Deserialize)]
-struct Look {
+pub(super) struct Look {
     /// It was another document that was looked at before.
     gone: bool,
     why: Option<String>,
@@ -78,15 +67,23 @@ struct Filled {
     length: u64,
 }
 
+/// Why an input must not be given; none when it may.
+pub(super) fn look_result(look: Option<Look>) -> Option<String> {
+    match look {
+        Some(Look { gone: false, why }) => why,
+        _ => Some("the document was replaced".into()),
+    }
+}
+
 /// Whether an input reached its target. If not, nothing happened.
-enum Landed {
+pub(super) enum Landed {
     Yes,
     No(String),
 }
 
 impl Landed {
     /// Ok when it landed; otherwise the reason, when the time is over.
-    fn settle(self, selector: &str, deadline: Deadline) -> Result<bool, PageError> {
+    pub(super) fn settle(self, selector: &str, deadline: Deadline) -> Result<bool, PageError> {
         match self {
             Self::Yes => Ok(true),
             Self::No(why) if deadline.is_over() => Err(PageError::Timeout(format!("{selector}: {why}"))),
@@ -99,45 +96,20 @@ impl Landed {
 }
 
 impl Page {
-    /// Clicks the first match, `clicks` times in one gesture.
-    ///
-    /// # Errors
-    /// [`PageError::NotFound`] when nothing matched in time, [`PageError::Timeout`] with the reason when what matched could
-    /// not be acted on; all acts alike.
-    pub async fn click(&self, selector: &str, clicks: u32, timeout: Option<Duration>) -> Result<(), PageError> {
-        if !(1..=MAX_CLICKS).contains(&clicks) {
-            let message = format!("{clicks} clicks; one to {MAX_CLICKS} make a gesture");
-            return Err(PageError::Other { code: "invalid-clicks", message });
-        }
-        self.shared.spend_act()?;
-        let deadline = Deadline::after(timeout);
-        loop {
-            let token = new_token();
-            let aim: Aim = self.shared.ask("aim", selector, json!({ "token": token }), deadline).await?;
-            if self.shared.click_aimed(token, &aim, clicks).await?.settle(selector, deadline)? {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Moves the pointer over the first match.
-    ///
-    /// # Errors
-    /// As [`click`](Self::click).
-    pub async fn hover(&self, selector: &str, timeout: Option<Duration>) -> Result<(), PageError> {
-        self.shared.spend_act()?;
-        let aim: Aim = self.shared.ask("aim", selector, json!({"hover": true}), Deadline::after(timeout)).await?;
-        let _gate = self.shared.hold_documents().await?;
-        self.shared.move_pointer(Point { x: aim.x, y: aim.y }).await
-    }
-
     /// Gives the first match the focus.
     ///
     /// # Errors
     /// As [`click`](Self::click).
     pub async fn focus(&self, selector: &str, timeout: Option<Duration>) -> Result<(), PageError> {
+        let path = Path::parse(selector)?;
         self.shared.spend_act()?;
-        self.shared.ask("focus", selector, Value::Null, Deadline::after(timeout)).await
+        let deadline = Deadline::after(timeout);
+        loop {
+            let args = json!({"framed": !path.frames.is_empty()});
+            let (_, reach): (Value, Reach) = self.shared.ask_at("focus", &path, &args, deadline).await?;
+            let Some(why) = self.shared.focus_through(&reach, None).await? else { return Ok(()) };
+            Landed::No(why).settle(selector, deadline)?;
+        }
     }
 
     /// Replaces all text of a field or an editable element by one insertion, and looks that it is there.
@@ -145,20 +117,23 @@ impl Page {
     /// # Errors
     /// `Other { code: "fill-mismatch" }` when the field then holds something else; as [`click`](Self::click).
     pub async fn fill(&self, selector: &str, text: &str, timeout: Option<Duration>) -> Result<(), PageError> {
+        let path = Path::parse(selector)?;
         self.shared.spend_act()?;
         let deadline = Deadline::after(timeout);
         let whole = if text.len() <= MAX_WHOLE { text } else { "" };
         let mut by_keys = false;
         loop {
             let token = new_token();
-            let args = json!({"token": token, "text": whole});
-            let field: Fillable = self.shared.ask("fillable", selector, args, deadline).await?;
-            let landed = self.shared.replace_all(token, &field, text, by_keys).await?;
+            let args = json!({"token": token, "text": whole, "framed": !path.frames.is_empty()});
+            let (field, reach): (Fillable, Reach) = self.shared.ask_at("fillable", &path, &args, deadline).await?;
+            let landed = self.shared.replace_all(token, &reach, &field, text, by_keys).await?;
             if !landed.settle(selector, deadline)? {
                 continue;
             }
             let args = json!({"token": token, "text": text, "ms": SETTLE.as_millis() as u64});
-            let filled: Filled = self.shared.follow_up("filled", args, SETTLE + GRACE).await?;
+            let filled: Option<Filled> = self.shared.follow_up(&reach.world, "filled", &args, SETTLE + GRACE).await?;
+            self.shared.disarm(token, &reach);
+            let filled = filled.unwrap_or(Filled { gone: true, ..Filled::default() });
             if filled.ok {
                 return Ok(());
             }
@@ -211,23 +186,27 @@ impl Page {
     }
 
     async fn at_focus(&self, selector: &str, timeout: Option<Duration>, input: &Input<'_>) -> Result<(), PageError> {
+        let path = Path::parse(selector)?;
         self.shared.spend_act()?;
         let deadline = Deadline::after(timeout);
         loop {
             let token = new_token();
-            let _: Value = self.shared.ask("focus", selector, json!({ "token": token }), deadline).await?;
-            let gate = self.shared.hold_documents().await?;
-            let landed = match self.shared.last_look("focused", json!({ "token": token })).await? {
+            let args = json!({"token": token, "framed": !path.frames.is_empty()});
+            let (_, reach): (Value, Reach) = self.shared.ask_at("focus", &path, &args, deadline).await?;
+            let gate = self.shared.hold_documents(&reach).await?;
+            let newborn = self.shared.guard_newborn(&reach, token).await?;
+            let landed = match self.shared.look_at_focus(&reach, token).await? {
                 Some(why) => Landed::No(why),
                 None => {
                     match input {
                         Input::Text(text) => self.shared.insert(text).await?,
                         Input::Keys(chord) => self.shared.strike(chord).await?,
                     }
-                    self.shared.landed(token, if matches!(input, Input::Keys(_)) { NEWS } else { NEWS_OF_TEXT }).await
+                    let wait = if matches!(input, Input::Keys(_)) { NEWS } else { NEWS_OF_TEXT };
+                    self.shared.landed(token, &reach, wait).await
                 }
             };
-            drop(gate);
+            drop((gate, newborn));
             if landed.settle(selector, deadline)? {
                 return Ok(());
             }
@@ -242,22 +221,18 @@ enum Input<'a> {
 }
 
 impl Shared {
-    async fn click_aimed(&self, token: u64, aim: &Aim, clicks: u32) -> Result<Landed, PageError> {
-        let point = Point { x: aim.x, y: aim.y };
-        let _gate = self.hold_documents().await?;
-        self.move_pointer(point).await?;
-        let look = json!({"token": token, "x": aim.x, "y": aim.y});
-        if let Some(why) = self.last_look("aimed", look).await? {
-            self.disarm(token);
-            return Ok(Landed::No(why));
-        }
-        self.click_at(point, clicks).await?;
-        Ok(self.landed(token, NEWS).await)
-    }
-
-    async fn replace_all(&self, token: u64, field: &Fillable, text: &str, by_keys: bool) -> Result<Landed, PageError> {
-        let _gate = self.hold_documents().await?;
-        if let Some(why) = self.last_look("focused", json!({ "token": token })).await? {
+    async fn replace_all(
+        &self,
+        token: u64,
+        reach: &Reach,
+        field: &Fillable,
+        text: &str,
+        by_keys: bool,
+    ) -> Result<Landed, PageError> {
+        let _gate = self.hold_documents(reach).await?;
+        let _newborn = self.guard_newborn(reach, token).await?;
+        if let Some(why) = self.look_at_focus(reach, token).await? {
+            self.disarm(token, reach);
             return Ok(Landed::No(why));
         }
         if field.done {
@@ -279,13 +254,28 @@ impl Shared {
         })
     }
 
-    /// Says why an input must not be given; none when it may.
-    async fn last_look(&self, function: &str, args: Value) -> Result<Option<String>, PageError> {
-        let look: Option<Look> = self.follow_up_here(function, &args, LAST_LOOK).await?;
-        Ok(match look {
-            Some(Look { gone: false, why }) => why,
-            _ => Some("the document was replaced".into()),
-        })
+    /// Right before a key goes down: why it must not; none when it may.
+    async fn look_at_focus(&self, reach: &Reach, token: u64) -> Result<Option<String>, PageError> {
+        if let Some(why) = self.focus_through(reach, Some(token)).await? {
+            return Ok(Some(why));
+        }
+        self.look_in(&reach.world, "focused", json!({ "token": token })).await
+    }
+
+    /// Whether the focus goes through each frame on the way: a frame of another process learns of it a moment later. With an
+    /// act's token, none of what is typed may stay outside from here on.
+    async fn focus_through(&self, reach: &Reach, act: Option<u64>) -> Result<Option<String>, PageError> {
+        for hop in &reach.hops {
+            let args = json!({"token": hop.token, "act": act, "kind": "keys"});
+            let until = Instant::now() + FOCUS_ARRIVES;
+            while let Some(why) = self.look_in(&hop.world, "through", args.clone()).await? {
+                if Instant::now() >= until {
+                    return Ok(Some(why));
+                }
+                sleep(FOCUS_PAUSE).await;
+            }
+        }
+        Ok(None)
     }
 
     fn landing(&self, token: u64) -> Option<Landing> {
@@ -293,11 +283,11 @@ impl Shared {
     }
 
     /// Waits for the helper's news of an input. The guard is then taken away.
-    async fn landed(&self, token: u64, wait: Duration) -> Landed {
+    pub(super) async fn landed(&self, token: u64, reach: &Reach, wait: Duration) -> Landed {
         let mut news = self.landed.subscribe();
         let told = |landing: &Option<Landing>| landing.as_ref().is_some_and(|landing| landing.token == token);
         let in_time = timeout(wait, news.wait_for(told)).await.is_ok();
-        self.disarm(token);
+        self.disarm(token, reach);
         match self.landing(token) {
             Some(Landing { blocked: Some(other), .. }) => Landed::No(format!("{other} took its place")),
             None if wait == NEWS && !in_time => Landed::No("the input did not arrive".into()),
@@ -306,9 +296,9 @@ impl Shared {
     }
 
     /// Takes a guard away. Where this does not arrive, the guard went with its document, or ends by itself.
-    fn disarm(&self, token: u64) {
-        if let Some(world) = self.worlds.current() {
-            self.tell_in(&world, "finish", &json!({ "token": token })).ok();
+    pub(super) fn disarm(&self, token: u64, reach: &Reach) {
+        for world in reach.worlds() {
+            self.tell_in(world, "finish", &json!({ "token": token })).ok();
         }
     }
 }

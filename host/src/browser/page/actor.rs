@@ -12,6 +12,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::fence::{Fence, Frame, Paused, Place, Verdict, origin_of};
+use super::world::BINDING;
 use super::{CloseReason, Shared, setup};
 use crate::browser::cdp::{CdpError, Event, EventQueue, Incoming, Session};
 use crate::browser::event::{DialogInfo, EventBody, PageEvent};
@@ -41,6 +42,7 @@ impl Actor {
                 biased;
                 () = shared.cancel.cancelled() => return,
                 () = shared.gate.free.notified() => self.release(),
+                () = until(shared.rewrite_due()) => self.send(shared.rewrite_overdue()),
                 incoming = self.queue.recv() => match incoming {
                     Some(Incoming::Event(event)) => {
                         if let Err(Unreadable(why)) = self.event(&event) {
@@ -61,8 +63,18 @@ impl Actor {
         let own = event.session == self.shared.session.id();
         self.shared.capture.on_event(&self.shared.session, event);
         match event.method.as_str() {
+            // Only documents are the fence's.
+            "Fetch.requestPaused" if text(&event.params, "resourceType") != Some("Document") => {
+                self.send(self.shared.request_paused(self.shared.session.child(&event.session), event));
+            }
             "Fetch.requestPaused" => self.paused(event)?,
-            "Page.frameNavigated" if own => self.frame_navigated(event)?,
+            "Network.requestWillBeSent" => self.send(self.shared.request_told(event)),
+            "Page.frameNavigated" => self.frame_navigated(event, own)?,
+            "Page.frameDetached" => {
+                if let Some(frame) = text(&event.params, "frameId") {
+                    self.shared.gate.frame_gone(frame);
+                }
+            }
             "Page.navigatedWithinDocument" if own => self.moved_within(event),
             "Page.lifecycleEvent" if own => self.lifecycle(event),
             "Page.frameStoppedLoading" if own => self.stopped_loading(event),
@@ -72,9 +84,10 @@ impl Actor {
             "Target.detachedFromTarget" => {
                 if let Some(child) = text(&event.params, "sessionId") {
                     self.shared.worlds.gone(child);
+                    self.shared.rewrites.detached(child);
                 }
             }
-            "Network.loadingFailed" if own => {
+            "Network.loadingFailed" => {
                 if let Some(loader) = text(&event.params, "requestId") {
                     self.shared.gate.settle(loader);
                 }
@@ -83,7 +96,11 @@ impl Actor {
                 self.shared.worlds.on_event(event, &self.shared.target);
                 self.shared.rearm_watches();
             }
-            "Runtime.bindingCalled" => self.shared.on_binding(event),
+            "Page.downloadWillBegin" | "Page.downloadProgress" => self.shared.on_download(event),
+            "Runtime.bindingCalled" if text(&event.params, "name") == Some(BINDING) => self.shared.on_binding(event),
+            "Runtime.bindingCalled" => self.shared.on_foreign_binding(event),
+            "Page.fileChooserOpened" => self.shared.chooser_opened(event),
+            "Debugger.paused" => self.shared.resume(&event.session),
             _ => {}
         }
         Ok(())
@@ -93,7 +110,10 @@ impl Actor {
     fn attached(&mut self, event: &Event) {
         let kind = event.params.get("targetInfo").and_then(|info| text(info, "type")).unwrap_or_default();
         let Some(id) = text(&event.params, "sessionId") else { return };
-        if let Err(error) = setup::child(&self.shared.session.child(id), kind) {
+        if kind == "iframe" {
+            self.shared.rewrites.frame_attached(id);
+        }
+        if let Err(error) = setup::child(&self.shared.session.child(id), kind, self.shared.rewrites.patterns()) {
             self.lost(&error);
         }
     }
@@ -127,6 +147,7 @@ impl Actor {
         // "Aborted" leaves the document that is shown in its place; other reasons would show an error page.
         let fail = FailRequestParams::new(paused.request_id.clone(), ErrorReason::Aborted);
         self.send(session.tell(fail));
+        self.shared.download_refused(&paused.request.url);
         self.shared.document.send_modify(|document| {
             document.refusals += 1;
             document.refused = origin;
@@ -135,10 +156,9 @@ impl Actor {
 
     /// Lets a document request or its answer go on, unless an input is in flight.
     fn admit(&mut self, session: Session, paused: Paused) {
-        let main = paused.frame_id == self.shared.target;
         let open = match paused.commits() {
-            Some(loader) if main => self.shared.gate.let_through(loader),
-            _ => !self.shared.gate.is_shut(),
+            Some(loader) => self.shared.gate.let_through(&paused.frame_id, loader),
+            None => !self.shared.gate.is_shut(),
         };
         if open {
             self.send(session.tell(ContinueRequestParams::new(paused.request_id)));
@@ -154,13 +174,13 @@ impl Actor {
         }
     }
 
-    fn frame_navigated(&mut self, event: &Event) -> Result<(), Unreadable> {
+    fn frame_navigated(&mut self, event: &Event, own: bool) -> Result<(), Unreadable> {
         let frame = event.params.get("frame").ok_or_else(|| Unreadable("no frame".into()))?;
         let frame = Frame::deserialize(frame).map_err(|e| Unreadable(e.to_string()))?;
-        if frame.parent_id.is_some() || frame.id != self.shared.target {
+        self.shared.gate.settle(&frame.loader_id);
+        if !own || frame.parent_id.is_some() || frame.id != self.shared.target {
             return Ok(());
         }
-        self.shared.gate.settle(&frame.loader_id);
         let inside = self.fence.shown(&frame);
         let place = self.fence.place();
         self.shared.document.send_modify(|document| {
@@ -251,6 +271,14 @@ impl Actor {
             CdpError::Closed => CloseReason::Gone,
             other => CloseReason::Fence(other.to_string()),
         });
+    }
+}
+
+/// Never, without a time.
+async fn until(due: Option<tokio::time::Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
     }
 }
 

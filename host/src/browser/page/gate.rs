@@ -7,12 +7,13 @@
 //! scripts are not run, whatever the old document does. So a question that is asked under the guard while a navigation is held
 //! would wait for the guard, and the guard for the question; it fails at once instead.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
+use super::reach::Reach;
 use super::{DEFAULT_TIMEOUT, Shared};
 use crate::browser::error::PageError;
 
@@ -23,8 +24,8 @@ const COMMIT_WITHIN: Duration = Duration::from_secs(2);
 struct State {
     /// Input commands in flight.
     inputs: usize,
-    /// Loaders whose answer was let through and that are not yet shown.
-    committing: HashSet<String>,
+    /// By frame, the loader whose answer was let through and that is not yet shown.
+    committing: HashMap<String, String>,
 }
 
 #[derive(Debug)]
@@ -53,13 +54,13 @@ impl Gate {
         self.state().inputs > 0
     }
 
-    /// Notes that an answer becomes the document. False while the gate is shut: then it must be held.
-    pub(super) fn let_through(&self, loader: &str) -> bool {
+    /// Notes that an answer becomes a frame's document. False while the gate is shut: then it must be held.
+    pub(super) fn let_through(&self, frame: &str, loader: &str) -> bool {
         let mut state = self.state();
         if state.inputs > 0 {
             return false;
         }
-        state.committing.insert(loader.to_owned());
+        state.committing.insert(frame.to_owned(), loader.to_owned());
         true
     }
 
@@ -100,10 +101,17 @@ impl Gate {
             }
             over
         });
-        let mut state = self.state();
-        if state.committing.remove(loader) && state.committing.is_empty() {
-            self.settled.notify_waiters();
-        }
+        self.forget(|_, known| known == loader);
+    }
+
+    /// That frame is gone, or went to another process.
+    pub(super) fn frame_gone(&self, frame: &str) {
+        self.forget(|known, _| known == frame);
+    }
+
+    fn forget(&self, which: impl Fn(&str, &str) -> bool) {
+        self.state().committing.retain(|frame, loader| !which(frame, loader));
+        self.settled.notify_waiters();
     }
 
     fn release(&self) {
@@ -115,7 +123,7 @@ impl Gate {
     }
 }
 
-/// While this lives, the main frame's document stays the one that it is, as far as the network has a say.
+/// While this lives, every document stays the one that it is, as far as the network has a say.
 #[derive(Debug)]
 pub(super) struct InputGuard<'a>(&'a Gate);
 
@@ -127,13 +135,15 @@ impl Drop for InputGuard<'_> {
 
 impl Shared {
     /// Shuts the gate for an input command. What is paused is held until the guard is dropped, so keep it for milliseconds.
-    pub(super) async fn hold_documents(&self) -> Result<InputGuard<'_>, PageError> {
+    /// The documents on the way to the input's target are waited for, if one of them is about to be replaced.
+    pub(super) async fn hold_documents(&self, reach: &Reach) -> Result<InputGuard<'_>, PageError> {
         if self.cancel.is_cancelled() {
             return Err(PageError::Closed);
         }
         let until = tokio::time::Instant::now() + DEFAULT_TIMEOUT;
         loop {
-            let guard = self.gate.hold().await;
+            let frames: Vec<&str> = reach.worlds().map(|world| world.frame.as_str()).collect();
+            let guard = self.gate.hold(&frames).await;
             if !self.gate.is_leaving() {
                 return Ok(guard);
             }
@@ -151,21 +161,21 @@ impl Shared {
 }
 
 impl Gate {
-    async fn hold(&self) -> InputGuard<'_> {
+    async fn hold(&self, frames: &[&str]) -> InputGuard<'_> {
         self.state().inputs += 1;
         // From here on it is given back, whatever happens.
         let guard = InputGuard(self);
         let quiet = async {
             loop {
                 let settled = self.settled.notified();
-                if self.state().committing.is_empty() {
+                if !frames.iter().any(|frame| self.state().committing.contains_key(*frame)) {
                     return;
                 }
                 settled.await;
             }
         };
         if tokio::time::timeout(COMMIT_WITHIN, quiet).await.is_err() {
-            self.state().committing.clear();
+            self.forget(|frame, _| frames.contains(&frame));
         }
         guard
     }
@@ -178,24 +188,27 @@ mod tests {
     #[tokio::test]
     async fn holds_documents_while_an_input_is_in_flight() {
         let gate = Gate::default();
-        let guard = gate.hold().await;
-        assert!(gate.is_shut() && !gate.let_through("L"));
+        let guard = gate.hold(&["F"]).await;
+        assert!(gate.is_shut() && !gate.let_through("F", "L"));
         drop(guard);
-        assert!(!gate.is_shut() && gate.let_through("L"));
+        assert!(!gate.is_shut() && gate.let_through("F", "L"));
+        drop(gate.hold(&["G"]).await);
     }
 
     #[tokio::test]
     async fn an_input_waits_for_a_document_that_is_about_to_be_shown() {
         let gate = std::sync::Arc::new(Gate::default());
-        assert!(gate.let_through("L"));
+        assert!(gate.let_through("F", "L"));
         let waiting = tokio::spawn({
             let gate = std::sync::Arc::clone(&gate);
             async move {
-                let _guard = gate.hold().await;
+                let _guard = gate.hold(&["F"]).await;
             }
         });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
+        // Another frame's document is nobody's concern.
+        assert!(!gate.let_through("G", "M"));
         gate.settle("L");
         waiting.await.unwrap();
         assert!(!gate.is_shut());

@@ -14,7 +14,7 @@ use crate::browser::error::PageError;
 /// For one piece of input: the page's own listeners run within it.
 const INPUT_DEADLINE: Duration = Duration::from_secs(15);
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
 pub(super) struct Point {
     pub(super) x: f64,
     pub(super) y: f64,

@@ -33,6 +33,7 @@ impl Page {
     /// Ends a listen, a watch or an expectation. What waits of it is dropped; a number that is not known is nothing.
     pub fn stop_listening(&self, id: u32) {
         self.shared.stop_watch(id);
+        self.shared.stop_rewrite(id);
         self.shared.capture.stop(id);
     }
 
@@ -87,6 +88,19 @@ impl Capture {
         let mut state = self.lock();
         state.traffic.clear();
         state.tickets.clear();
+    }
+
+    /// Whether a request, of which `Network.requestWillBeSent` tells, was sent by a document or worker that is granted.
+    pub(super) fn admits(&self, event: &Event) -> bool {
+        self.lock().traffic.admits(event)
+    }
+
+    /// The session and number of an answer that was heard and has ended; none where nothing was heard under these.
+    ///
+    /// # Errors
+    /// Where it has not ended.
+    pub(super) fn body_of(&self, listen: u32, stream: u32) -> Result<Option<(String, String)>, PageError> {
+        self.lock().traffic.body_of(listen, stream)
     }
 
     /// Takes any event of the page's queue; those that do not concern traffic are ignored. `session` is any session on the

@@ -45,9 +45,9 @@ pub(super) struct Document {
 /// The answer to `Page.navigate`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Navigated {
+pub(super) struct Navigated {
     loader_id: Option<String>,
-    error_text: Option<String>,
+    pub(super) error_text: Option<String>,
 }
 
 /// As long as it lives, a navigation of the host's own is under way.

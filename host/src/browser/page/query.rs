@@ -2,17 +2,15 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::reach::{Path, Reach};
+use super::world::World;
 use super::{COMMAND_DEADLINE, DEFAULT_TIMEOUT, Page, Shared};
 use crate::browser::error::PageError;
-use crate::browser::selectors::Selector;
-
-/// The helper tells by itself what it waited for in vain; the call around it gets a little more time.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// When an act must be done.
 #[derive(Debug, Clone, Copy)]
@@ -31,8 +29,12 @@ impl Deadline {
         self.left().is_zero()
     }
 
+    pub(super) fn instant(self) -> Instant {
+        self.0
+    }
+
     /// In milliseconds of the wall clock, which the browser on this machine shares.
-    fn epoch(self) -> u64 {
+    pub(super) fn epoch(self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from((now + self.left()).as_millis()).unwrap_or(u64::MAX)
     }
@@ -41,13 +43,13 @@ impl Deadline {
 /// What each function of the helper returns.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Outcome<T> {
+pub(super) enum Outcome<T> {
     Ok(T),
     Fail(Fail),
 }
 
 impl<T> Outcome<T> {
-    fn or_fail(self, selector: &str) -> Result<T, PageError> {
+    pub(super) fn or_fail(self, selector: &str) -> Result<T, PageError> {
         match self {
             Self::Ok(value) => Ok(value),
             Self::Fail(fail) => Err(fail.into_error(selector)),
@@ -56,14 +58,17 @@ impl<T> Outcome<T> {
 }
 
 #[derive(Debug, Deserialize)]
-struct Fail {
+pub(super) struct Fail {
     code: String,
     message: String,
 }
 
 impl Fail {
     fn into_error(self, selector: &str) -> PageError {
-        const CODES: [&str; 7] = [
+        const CODES: [&str; 10] = [
+            "too-large",
+            "nothing-to-save",
+            "not-a-frame",
             "invalid-selector",
             "not-a-select",
             "too-many-options",
@@ -83,7 +88,7 @@ impl Fail {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Bounds {
     /// CSS pixels, from the left of the window.
     pub x: f64,
@@ -91,6 +96,13 @@ pub struct Bounds {
     pub y: f64,
     pub width: f64,
     pub height: f64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Placed {
+    gone: bool,
+    #[serde(flatten)]
+    bounds: Option<Bounds>,
 }
 
 impl Shared {
@@ -102,40 +114,39 @@ impl Shared {
         more: Value,
         deadline: Deadline,
     ) -> Result<T, PageError> {
-        let parsed: Selector = selector.parse()?;
-        let mut args = match more {
-            Value::Object(args) => args,
-            _ => Map::new(),
-        };
-        args.insert("selector".into(), json!(parsed));
-        args.insert("until".into(), json!(deadline.epoch()));
-        let outcome: Outcome<T> = self.call(function, Value::Object(args), deadline.left() + GRACE).await?;
-        outcome.or_fail(selector)
+        let path = Path::parse(selector)?;
+        self.ask_at(function, &path, &more, deadline).await.map(|(answer, _)| answer)
     }
 
-    /// A question that waits for no element.
-    async fn ask_now<T: DeserializeOwned>(&self, function: &str, selector: &str) -> Result<T, PageError> {
-        self.ask(function, selector, Value::Null, Deadline::after(Some(COMMAND_DEADLINE))).await
+    /// A question that waits for no element. In a frame that is not there nothing matches.
+    async fn ask_now<T: DeserializeOwned + Default>(&self, function: &str, selector: &str) -> Result<T, PageError> {
+        let path = Path { waits: false, ..Path::parse(selector)? };
+        match self.ask_at(function, &path, &Value::Null, Deadline::after(Some(COMMAND_DEADLINE))).await {
+            Err(PageError::NotFound(_)) => Ok(T::default()),
+            answer => answer.map(|(answer, _)| answer),
+        }
     }
 
-    /// Tells the helper something about what it did before.
+    /// From the frame's own measure to the window's; none when a document on the way is gone.
+    async fn placed(&self, reach: &Reach, mut bounds: Bounds) -> Result<Option<Bounds>, PageError> {
+        for hop in reach.hops.iter().rev() {
+            let args = json!({"token": hop.token, "rect": bounds});
+            let placed: Option<Placed> = self.follow_up(&hop.world, "placed", &args, COMMAND_DEADLINE).await?;
+            let Some(Placed { gone: false, bounds: Some(outer) }) = placed else { return Ok(None) };
+            bounds = outer;
+        }
+        Ok(Some(bounds))
+    }
+
+    /// Tells the helper in one document something about what it did before; none when that one is gone or going.
     pub(super) async fn follow_up<T: DeserializeOwned>(
         &self,
-        function: &str,
-        args: Value,
-        deadline: Duration,
-    ) -> Result<T, PageError> {
-        self.call::<Outcome<T>>(function, args, deadline).await?.or_fail(function)
-    }
-
-    /// The same of the document that is there now; none when that one is going.
-    pub(super) async fn follow_up_here<T: DeserializeOwned>(
-        &self,
+        world: &World,
         function: &str,
         args: &Value,
         deadline: Duration,
     ) -> Result<Option<T>, PageError> {
-        let outcome: Option<Outcome<T>> = self.call_here(function, args, deadline).await?;
+        let outcome: Option<Outcome<T>> = self.call_here(world, function, args, deadline).await?;
         outcome.map(|outcome| outcome.or_fail(function)).transpose()
     }
 }
@@ -191,7 +202,17 @@ impl Page {
     /// # Errors
     /// As [`text`](Self::text).
     pub async fn bounds(&self, selector: &str, timeout: Option<Duration>) -> Result<Bounds, PageError> {
-        self.shared.ask("bounds", selector, Value::Null, Deadline::after(timeout)).await
+        let path = Path::parse(selector)?;
+        let deadline = Deadline::after(timeout);
+        loop {
+            let (bounds, reach): (Bounds, _) = self.shared.ask_at("bounds", &path, &Value::Null, deadline).await?;
+            if let Some(bounds) = self.shared.placed(&reach, bounds).await? {
+                return Ok(bounds);
+            }
+            if deadline.is_over() {
+                return Err(PageError::Timeout(format!("{selector}: the document keeps changing")));
+            }
+        }
     }
 
     /// Whether the first match can be used.

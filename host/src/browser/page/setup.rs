@@ -54,7 +54,7 @@ impl Pipeline<'_> {
 pub(super) async fn page(session: &Session) -> Result<(), CdpError> {
     let mut pipeline = Pipeline { session, answers: Vec::new() };
     pipeline.put(auto_attach())?;
-    pipeline.put(documents())?;
+    pipeline.put(pausing(Vec::new()))?;
     pipeline.put(network())?;
     pipeline.put(PageEnable::default())?;
     pipeline.put(SetLifecycleEventsEnabledParams::new(true))?;
@@ -71,11 +71,11 @@ pub(super) async fn page(session: &Session) -> Result<(), CdpError> {
 
 /// Sets up what attached below a page and lets it run. Nothing here is waited for; what does not apply to a kind of target is
 /// refused and does no harm.
-pub(super) fn child(session: &Session, kind: &str) -> Result<(), CdpError> {
+pub(super) fn child(session: &Session, kind: &str, rewritten: Vec<RequestPattern>) -> Result<(), CdpError> {
     session.tell(auto_attach())?;
     session.tell(network())?;
     if kind == "iframe" {
-        session.tell(documents())?;
+        session.tell(pausing(rewritten))?;
         session.tell(PageEnable::default())?;
         session.tell(binding())?;
         session.tell(helper())?;
@@ -92,15 +92,18 @@ fn auto_attach() -> SetAutoAttachParams {
 }
 
 /// Document requests, before they are sent and again before their answer is used: the second is what keeps a document from
-/// being replaced while an input command is in flight.
-fn documents() -> FetchEnable {
+/// being replaced while an input command is in flight. And what a call rewrites. One `Fetch.enable` replaces another's patterns
+/// at once, so that there is no moment without the fence.
+pub(super) fn pausing(rewritten: Vec<RequestPattern>) -> FetchEnable {
     let pattern = |stage| RequestPattern {
         url_pattern: None,
         resource_type: Some(ResourceType::Document),
         request_stage: Some(stage),
     };
     FetchEnable {
-        patterns: Some(vec![pattern(RequestStage::Request), pattern(RequestStage::Response)]),
+        patterns: Some(
+            [pattern(RequestStage::Request), pattern(RequestStage::Response)].into_iter().chain(rewritten).collect(),
+        ),
         handle_auth_requests: None,
     }
 }
@@ -109,6 +112,8 @@ fn network() -> NetworkEnable {
     NetworkEnable {
         max_resource_buffer_size: Some(RESOURCE_BUFFER),
         max_total_buffer_size: Some(TOTAL_BUFFER),
+        // Nobody reads bodies there; an upload must not fill the page's queue.
+        max_post_data_size: Some(1),
         ..Default::default()
     }
 }

@@ -1,7 +1,6 @@
 //! Files for `<input type=file>`. They go through memory: of a file on disk Chromium reads only when the site does, which may
 //! be long after it was removed.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -11,6 +10,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::query::Deadline;
+use super::reach::{Path, new_token};
+use super::world::World;
 use super::{COMMAND_DEADLINE, Page, Shared};
 use crate::browser::error::PageError;
 
@@ -31,8 +32,6 @@ struct Attached {
     gone: bool,
 }
 
-static TOKENS: AtomicU64 = AtomicU64::new(1);
-
 impl Page {
     /// Gives files to an `<input type=file>`, which need not be visible. They replace what it had.
     ///
@@ -45,15 +44,20 @@ impl Page {
         files: Vec<UploadFile>,
         timeout: Option<Duration>,
     ) -> Result<(), PageError> {
+        let path = Path::parse(selector)?;
         self.shared.spend_act()?;
         let deadline = Deadline::after(timeout);
         loop {
-            let token = TOKENS.fetch_add(1, Ordering::Relaxed);
-            self.shared.stage(token, &files).await?;
-            let args = json!({"token": token, "count": files.len()});
-            let attached: Attached = self.shared.ask("attach", selector, args, deadline).await?;
-            if !attached.gone {
-                return Ok(());
+            let token = new_token();
+            let reach = self.shared.reach(&path, deadline).await?;
+            if let Some(reach) = reach
+                && self.shared.stage(&reach.world, token, &files).await?
+            {
+                let args = json!({"token": token, "count": files.len()});
+                let attached = self.shared.ask_in(&reach, "attach", &path, &args, deadline).await?;
+                if let Some(Attached { gone: false }) = attached {
+                    return Ok(());
+                }
             }
             if deadline.is_over() {
                 return Err(PageError::Timeout(format!("{selector}: the document keeps changing")));
@@ -63,7 +67,8 @@ impl Page {
 }
 
 impl Shared {
-    async fn stage(&self, token: u64, files: &[UploadFile]) -> Result<(), PageError> {
+    /// Hands the files' bytes to the helper of one document. False when that is gone.
+    pub(super) async fn stage(&self, world: &World, token: u64, files: &[UploadFile]) -> Result<bool, PageError> {
         for (n, file) in files.iter().enumerate() {
             let mut pieces = file.bytes.chunks(PIECE);
             // An empty file is a file, too.
@@ -71,10 +76,13 @@ impl Shared {
             while let Some(bytes) = piece {
                 let args = json!({"token": token, "file": n, "name": file.name, "mime": file.mime,
                     "piece": STANDARD.encode(bytes)});
-                let _: Value = self.follow_up("stage", args, COMMAND_DEADLINE).await?;
+                let staged: Option<Value> = self.follow_up(world, "stage", &args, COMMAND_DEADLINE).await?;
+                if staged.is_none() {
+                    return Ok(false);
+                }
                 piece = pieces.next();
             }
         }
-        Ok(())
+        Ok(true)
     }
 }

@@ -1,17 +1,21 @@
 //! Watching texts and awaiting conditions. The helper observes and tells through the binding; a new document is told anew.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::act::Landing;
+use super::framed::Framed;
+use super::query::Outcome;
+use super::reach::Path;
+use super::world::World;
 use super::{COMMAND_DEADLINE, Page, Shared};
 use crate::browser::cdp::Event;
 use crate::browser::error::PageError;
 use crate::browser::event::{Condition, EventBody, PageEvent};
-use crate::browser::selectors::Selector;
 use crate::browser::traffic::UrlPattern;
 
 /// Per call, see contract.md section 3, rule 11.
@@ -22,6 +26,10 @@ enum Watch {
     /// The argument of the helper's `watch`.
     InPage(Value),
     Url(UrlPattern),
+    InFrame {
+        framed: Arc<Framed>,
+        _keeper: AbortOnDropHandle<()>,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -50,8 +58,8 @@ impl Watches {
         Ok(())
     }
 
-    fn remove(&self, id: u32) -> bool {
-        self.lock().active.remove(&id).is_some()
+    fn remove(&self, id: u32) -> Option<Watch> {
+        self.lock().active.remove(&id)
     }
 }
 
@@ -61,6 +69,8 @@ impl Watches {
 enum News {
     Text { id: u32, text: String },
     Reached { id: u32 },
+    Moved { id: u32 },
+    Copied { token: u64, text: String },
     Input { token: u64, blocked: Option<String> },
 }
 
@@ -70,7 +80,7 @@ impl Page {
     /// # Errors
     /// `Other { code: "too-many-watches" }`, `Other { code: "invalid-selector" }`, [`PageError::OriginDenied`].
     pub async fn watch(&self, selector: &str) -> Result<u32, PageError> {
-        self.shared.watch_in_page(selector, None).await
+        self.watch_for(selector, None).await
     }
 
     /// Delivers `Reached` once, as soon as the condition holds. Returns the number that the event carries.
@@ -87,17 +97,40 @@ impl Page {
             Condition::Disabled(selector) => ("disabled", selector),
             Condition::Url(pattern) => return self.shared.expect_url(pattern),
         };
-        self.shared.watch_in_page(selector, Some(kind)).await
+        self.watch_for(selector, Some(kind)).await
+    }
+
+    async fn watch_for(&self, selector: &str, condition: Option<&str>) -> Result<u32, PageError> {
+        let path = Path::parse(selector)?;
+        if path.frames.is_empty() {
+            self.shared.watch_in_page(&path, condition).await
+        } else {
+            self.watch_in_frame(path, condition).await
+        }
+    }
+
+    async fn watch_in_frame(&self, path: Path, condition: Option<&str>) -> Result<u32, PageError> {
+        let id = self.shared.inbox.new_source();
+        let framed = Arc::new(Framed::new(id, path, condition));
+        let keeper = tokio::spawn(Arc::clone(&self.shared).keep_watch(Arc::clone(&framed)));
+        let watch = Watch::InFrame { framed: Arc::clone(&framed), _keeper: AbortOnDropHandle::new(keeper) };
+        self.shared.watches.add(id, watch)?;
+        // The keeper does the same; that nothing can be seen there is told to who asks.
+        let armed = self.shared.arm_framed(&framed).await;
+        if armed.is_err() {
+            self.shared.stop_watch(id);
+        }
+        armed.map(|()| id)
     }
 }
 
 impl Shared {
-    async fn watch_in_page(&self, selector: &str, condition: Option<&str>) -> Result<u32, PageError> {
-        let selector: Selector = selector.parse()?;
+    async fn watch_in_page(&self, path: &Path, condition: Option<&str>) -> Result<u32, PageError> {
         let id = self.inbox.new_source();
-        let args = json!({"id": id, "selector": selector, "condition": condition});
+        let args = json!({"id": id, "selector": path.last, "condition": condition});
         self.watches.add(id, Watch::InPage(args.clone()))?;
-        let armed: Result<Value, PageError> = self.follow_up("watch", args, COMMAND_DEADLINE).await;
+        let armed = self.call::<Outcome<Value>>("watch", args, COMMAND_DEADLINE).await;
+        let armed = armed.and_then(|outcome| outcome.or_fail(&path.source));
         if let Err(error) = armed {
             self.watches.remove(id);
             return Err(error);
@@ -134,7 +167,7 @@ impl Shared {
     pub(super) fn rearm_watches(&self) {
         let Some(world) = self.worlds.current() else { return };
         let mut state = self.watches.lock();
-        if state.told.as_ref() == Some(&world) {
+        if state.told.as_ref() == Some(&world.id) {
             return;
         }
         for watch in state.active.values() {
@@ -143,7 +176,7 @@ impl Shared {
                 self.tell_in(&world, "watch", args).ok();
             }
         }
-        state.told = Some(world);
+        state.told = Some(world.id);
     }
 
     /// The helper tells what it saw.
@@ -155,11 +188,13 @@ impl Shared {
                     self.deliver(id, EventBody::Watched(text));
                 }
             }
-            Ok(News::Reached { id }) => {
-                if self.watches.remove(id) {
-                    self.deliver(id, EventBody::Reached);
+            Ok(News::Reached { id }) => self.reached(id),
+            Ok(News::Moved { id }) => {
+                if let Some(Watch::InFrame { framed, .. }) = self.watches.lock().active.get(&id) {
+                    framed.moved.notify_one();
                 }
             }
+            Ok(News::Copied { token, text }) => self.on_copied(token, text),
             Ok(News::Input { token, blocked }) => drop(self.landed.send_replace(Some(Landing { token, blocked }))),
             Err(error) => tracing::debug!(%error, "unreadable news of the helper"),
         }
@@ -169,13 +204,30 @@ impl Shared {
         self.inbox.push(PageEvent { source, stream: 0, body });
     }
 
+    /// What an expectation waited for has come; told once.
+    pub(super) fn reached(&self, id: u32) {
+        if self.stop_watch(id) {
+            self.deliver(id, EventBody::Reached);
+        }
+    }
+
+    pub(super) fn unwatch_in(&self, world: &World, id: u32) {
+        self.tell_in(world, "unwatch", &json!({ "id": id })).ok();
+    }
+
     /// Ends a watch or an expectation. Says whether it was one.
     pub(super) fn stop_watch(&self, id: u32) -> bool {
         let found = self.watches.remove(id);
-        if found && let Some(world) = self.worlds.current() {
-            self.tell_in(&world, "unwatch", &json!({ "id": id })).ok();
+        match &found {
+            Some(Watch::InFrame { framed, .. }) => self.disarm_framed(framed),
+            Some(Watch::InPage(_)) => {
+                if let Some(world) = self.worlds.current() {
+                    self.unwatch_in(&world, id);
+                }
+            }
+            Some(Watch::Url(_)) | None => {}
         }
-        found
+        found.is_some()
     }
 
     /// Ends all of a call.

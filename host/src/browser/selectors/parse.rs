@@ -11,6 +11,8 @@ const MAX_DEPTH: usize = 8;
 const ENGINES: [&str; 10] =
     ["css", "role", "text", "label", "placeholder", "testid", "has-text", "has", "visible", "nth"];
 
+const IN_FRAME: &str = "in-frame";
+
 pub(super) fn parse(source: &str) -> Result<Selector, SelectorError> {
     let mut parser = Parser { source, chars: source.chars().collect(), at: 0, depth: 0 };
     if parser.chars.len() > MAX_CHARS {
@@ -79,16 +81,32 @@ impl Parser<'_> {
             self.skip_space();
             let start = self.at;
             let step = self.step()?;
-            if steps.is_empty() && matches!(step, Step::Nth(_) | Step::HasText(_) | Step::Has(_) | Step::Visible(_)) {
-                return self.fail(start, "this narrows what stands before it; begin with css=, role=, text=, ...");
-            }
+            self.check_order(start, steps.last(), &step)?;
             steps.push(step);
             if let Some(next) = self.joint(self.at) {
                 self.at = next;
                 continue;
             }
             self.skip_space();
+            if steps.last() == Some(&Step::InFrame) {
+                return self.fail(start, "say what to look for in the frame: css=iframe >> in-frame >> role=button");
+            }
             return Ok(Selector { steps });
+        }
+    }
+
+    /// Some steps need one before them, in the same document.
+    fn check_order(&self, start: usize, before: Option<&Step>, step: &Step) -> Parsed<()> {
+        let first = matches!(before, None | Some(Step::InFrame));
+        match step {
+            Step::InFrame if self.depth > 0 => {
+                self.fail(start, "in-frame stands outside parentheses: css=iframe >> in-frame >> (css=#a) | (css=#b)")
+            }
+            Step::InFrame if first => self.fail(start, "choose the frame first: css=iframe >> in-frame >> role=button"),
+            Step::Nth(_) | Step::HasText(_) | Step::Has(_) | Step::Visible(_) if first => {
+                self.fail(start, "this narrows what stands before it; begin with css=, role=, text=, ...")
+            }
+            _ => Ok(()),
         }
     }
 
@@ -97,6 +115,9 @@ impl Parser<'_> {
             return self.alternatives();
         }
         let start = self.at;
+        if self.in_frame() {
+            return Ok(Step::InFrame);
+        }
         let Some(engine) = self.engine() else { return Ok(Step::Css(self.css()?)) };
         match engine.as_str() {
             "css" => Ok(Step::Css(self.css()?)),
@@ -118,6 +139,23 @@ impl Parser<'_> {
             "nth" => self.nth(),
             _ => self.fail(start, format!("there is no `{engine}=`; there are {}=", ENGINES.join("=, "))),
         }
+    }
+
+    /// The one step that is a bare word. (An element of that name is `css=in-frame`.)
+    fn in_frame(&mut self) -> bool {
+        let end = self.at + IN_FRAME.len();
+        let found = self.slice(self.at, end) == IN_FRAME
+            && self
+                .peek_at(end)
+                .is_none_or(|c| c.is_whitespace() && (self.joint(end).is_some() || self.only_space(end)));
+        if found {
+            self.at = end;
+        }
+        found
+    }
+
+    fn only_space(&self, from: usize) -> bool {
+        self.chars.get(from..).unwrap_or_default().iter().all(|c| c.is_whitespace())
     }
 
     /// The word before `=`, if the step begins with one.

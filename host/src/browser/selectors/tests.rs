@@ -37,6 +37,8 @@ fn steps_of_each_kind() {
             json!([{"any": [[{"css": "#a"}],
             [{"role": {"role": "button", "name": null}}]]}, {"nth": 0}]),
         ),
+        ("#a >> in-frame >>  b", json!([{"css": "#a"}, "in-frame", {"css": "b"}])),
+        ("css=in-frame >> x-in-frame", json!([{"css": "in-frame"}, {"css": "x-in-frame"}])),
         ("(css=#a)|(b)", json!([{"any": [[{"css": "#a"}], [{"css": "b"}]]}])),
     ] {
         assert_eq!(parsed(source), expected, "{source}");
@@ -70,6 +72,12 @@ fn mistakes_are_told_with_their_place_and_a_cure() {
         ("(a) | b", 7, "`(` is missing"),
         ("(text=a", 1, "add `)`"),
         ("(a))", 4, "no partner"),
+        ("in-frame >> b", 1, "choose the frame first"),
+        ("a >> in-frame >> in-frame >> b", 18, "choose the frame first"),
+        ("a >> in-frame", 6, "what to look for in the frame"),
+        ("a >> in-frame  ", 6, "what to look for in the frame"),
+        ("a >> in-frame >> nth=0", 18, "begin with css="),
+        ("a >> has=(b >> in-frame >> c)", 16, "outside parentheses"),
         ("(((((((((a)))))))))", 9, "levels"),
     ] {
         let result = source.parse::<Selector>();
@@ -83,6 +91,13 @@ fn mistakes_are_told_with_their_place_and_a_cure() {
         assert!(error.message.contains(part), "{error}");
         assert!(matches!(PageError::from(error), PageError::Other { code: "invalid-selector", .. }));
     }
+}
+
+#[test]
+fn is_cut_at_its_frames() {
+    let (frames, last) = "a >> nth=1 >> in-frame >> b >> in-frame >> c >> d".parse::<Selector>().unwrap().into_legs();
+    assert_eq!(frames.iter().map(ToString::to_string).collect::<Vec<_>>(), ["css=a >> nth=1", "css=b"]);
+    assert_eq!(last.to_string(), "css=c >> css=d");
 }
 
 fn step() -> impl Strategy<Value = String> {
@@ -123,7 +138,7 @@ proptest! {
     }
 
     #[test]
-    fn never_panics_on_its_own_alphabet(source in "(css=|role=|text=|has=\\(|nth=|[\"'/\\\\()\\[\\]|a1 ]| >> ){0,12}") {
+    fn never_panics_on_its_own_alphabet(source in "(css=|role=|text=|has=\\(|nth=|[\"'/\\\\()\\[\\]|a1 ]| >> |in-frame){0,12}") {
         if let Ok(selector) = source.parse::<Selector>() {
             prop_assert_eq!(selector.to_string().parse::<Selector>(), Ok(selector));
         }

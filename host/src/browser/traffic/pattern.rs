@@ -53,6 +53,17 @@ impl UrlPattern {
             && self.query.as_ref().is_none_or(|pattern| within(pattern, &literal(query)))
     }
 
+    /// A pattern for Chromium's `Fetch` that matches all that this one does, and perhaps more: `*` stands for any characters
+    /// there.
+    pub(in crate::browser) fn for_fetch(&self) -> String {
+        let part = |part: &Part| match part {
+            Part::Byte(byte @ (b'?' | b'\\' | b'*')) => format!("\\{}", char::from(*byte)),
+            Part::Byte(byte) if byte.is_ascii() => char::from(*byte).to_string(),
+            Part::Byte(_) | Part::Star | Part::Deep => "*".into(),
+        };
+        self.address.iter().map(part).chain(["*".into()]).collect()
+    }
+
     /// Whether all that `narrow` matches is surely matched by this pattern too.
     pub fn contains(&self, narrow: &Self) -> bool {
         let query = match (&self.query, &narrow.query) {

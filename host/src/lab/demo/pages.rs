@@ -1,6 +1,7 @@
 //! The documents, scripts and styles.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -18,6 +19,9 @@ const CHALLENGE: &str = include_str!("page/challenge.html");
 /// The site runs only what it brings itself: answers may hold any tag.
 const POLICY: &str =
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
+
+/// How often a silent site looks whether it may speak again.
+const SILENCE: Duration = Duration::from_millis(50);
 
 pub(super) fn routes() -> Router<Arc<Site>> {
     let router = Router::new().route("/", get(document)).route("/login", get(document)).route("/c/{id}", get(document));
@@ -40,6 +44,9 @@ fn asset(mime_type: &'static str, text: &'static str) -> Response {
 
 async fn document(State(site): State<Arc<Site>>, headers: HeaderMap, uri: Uri) -> Response {
     site.stats.page_loaded();
+    while site.memory().mood == Mood::Silent {
+        tokio::time::sleep(SILENCE).await;
+    }
     let memory = site.memory();
     let person = session::person(&memory, &headers);
     let cookie: Option<(HeaderName, String)> = person.cookie.map(|cookie| (SET_COOKIE, cookie));

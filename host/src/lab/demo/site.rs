@@ -30,6 +30,8 @@ pub(super) enum Mood {
     SiteChanged,
     /// The account's limit is reached.
     Limit,
+    /// No document comes, for as long as this lasts.
+    Silent,
 }
 
 /// A model as the page's menu shows it.

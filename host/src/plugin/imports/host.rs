@@ -1,8 +1,8 @@
-//! `config`, `clock`, `log`, `kv`, and the `types` interface, which has no functions.
+//! `config`, `clock`, `log`, and the `types` interface, which has no functions.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::plugin::bindings::webai::adapter::{clock, config, kv, log, types};
+use crate::plugin::bindings::webai::adapter::{clock, config, log, types};
 use crate::plugin::guest_log::Level;
 use crate::plugin::handles::HostState;
 
@@ -10,7 +10,7 @@ impl types::Host for HostState {}
 
 impl config::Host for HostState {
     async fn get(&mut self) -> wasmtime::Result<String> {
-        Ok(self.config.to_string())
+        Ok(self.means.config.to_string())
     }
 }
 
@@ -45,26 +45,4 @@ impl log::Host for HostState {
         self.log.write(level, &message);
         Ok(())
     }
-}
-
-impl kv::Host for HostState {
-    async fn get(&mut self, _key: String) -> wasmtime::Result<Option<Vec<u8>>> {
-        Ok(None)
-    }
-
-    async fn set(&mut self, _key: String, _value: Vec<u8>) -> wasmtime::Result<Result<(), types::Fault>> {
-        Ok(Err(no_memory()))
-    }
-
-    async fn delete(&mut self, _key: String) -> wasmtime::Result<Result<(), types::Fault>> {
-        Ok(Err(no_memory()))
-    }
-
-    async fn keys(&mut self, _prefix: String) -> wasmtime::Result<Vec<String>> {
-        Ok(Vec::new())
-    }
-}
-
-fn no_memory() -> types::Fault {
-    types::Fault { code: "unavailable".to_owned(), message: "this host keeps nothing yet".to_owned() }
 }

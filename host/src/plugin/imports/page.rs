@@ -12,6 +12,7 @@ use crate::chat::Stage;
 use crate::plugin::bindings::webai::adapter::page as wit;
 use crate::plugin::bindings::webai::adapter::types::Fault;
 use crate::plugin::handles::{HostState, PageHandle};
+use crate::plugin::imports::files;
 
 /// The result of a host function: the outer one ends the guest, the inner one is the guest's to handle.
 type Answer<T> = wasmtime::Result<Result<T, wit::PageError>>;
@@ -60,6 +61,26 @@ impl HostState {
     async fn before_send(&mut self) {
         if self.armed {
             self.submit().await;
+        }
+    }
+
+    /// Only the request's own attachments can be uploaded.
+    fn own_attachments(&self, indices: Vec<u32>) -> Result<Vec<UploadFile>, wit::PageError> {
+        let all = self.job.as_ref().map_or(&[][..], |job| &job.request.attachments);
+        let own = |index: u32| {
+            let own = usize::try_from(index).ok().and_then(|index| all.get(index));
+            let own =
+                own.ok_or_else(|| wit::PageError::NotGranted(format!("this request has no attachment {index}")))?;
+            Ok(UploadFile { name: own.name.clone(), mime: own.mime_type.clone(), bytes: own.bytes.clone() })
+        };
+        indices.into_iter().map(own).collect()
+    }
+
+    /// What goes up takes its time: what follows has the whole of its own. And it may be sent by the next click.
+    fn uploaded(&mut self) {
+        self.armed = true;
+        if self.progress.submitted().is_none() {
+            self.progress.clock.enter(Stage::Submit);
         }
     }
 
@@ -186,7 +207,7 @@ impl wit::HostPage for HostState {
         text: String,
         timeout: Option<u64>,
     ) -> Answer<()> {
-        self.armed = true;
+        (self.armed, self.typed) = (true, true);
         let wait = self.wait(timeout);
         self.on_page(|page| async move { page.fill(&selector, &text, wait).await }).await
     }
@@ -198,7 +219,7 @@ impl wit::HostPage for HostState {
         text: String,
         timeout: Option<u64>,
     ) -> Answer<()> {
-        self.armed = true;
+        (self.armed, self.typed) = (true, true);
         let wait = self.wait(timeout);
         self.on_page(|page| async move { page.type_text(&selector, &text, wait).await }).await
     }
@@ -243,51 +264,74 @@ impl wit::HostPage for HostState {
         attachments: Vec<u32>,
         timeout: Option<u64>,
     ) -> Answer<()> {
-        self.armed = true;
         let wait = self.wait(timeout);
-        let mut files = Vec::with_capacity(attachments.len().min(64));
-        for index in attachments {
-            // Only the request's own attachments can be uploaded.
-            let own = self.job.as_ref().and_then(|job| job.request.attachments.get(index as usize));
-            let Some(own) = own else {
-                return Ok(Err(wit::PageError::NotGranted(format!("this request has no attachment {index}"))));
-            };
-            let (name, mime) = (own.name.clone(), own.mime_type.clone());
-            files.push(UploadFile { name, mime, bytes: own.bytes.clone() });
-        }
+        let files = match self.own_attachments(attachments) {
+            Ok(files) => files,
+            Err(error) => return Ok(Err(error)),
+        };
         let answer = self.on_page(|page| async move { page.attach(&selector, files, wait).await }).await;
-        // What goes up takes its time: what follows has the whole of its own.
-        if self.progress.submitted().is_none() {
-            self.progress.clock.enter(Stage::Submit);
-        }
+        self.uploaded();
         answer
     }
 
     async fn choose_files(
         &mut self,
         _: Resource<PageHandle>,
-        _selector: String,
-        _attachments: Vec<u32>,
-        _timeout: Option<u64>,
+        selector: String,
+        attachments: Vec<u32>,
+        timeout: Option<u64>,
     ) -> Answer<()> {
-        Ok(Err(unavailable("choose-files")))
+        // The click may be another one than the adapter believes, and send what was typed.
+        if self.typed {
+            self.submit().await;
+        }
+        let wait = self.wait(timeout);
+        let files = match self.own_attachments(attachments) {
+            Ok(files) => files,
+            Err(error) => return Ok(Err(error)),
+        };
+        let answer = self.on_page(|page| async move { page.choose_files(&selector, files, wait).await }).await;
+        self.uploaded();
+        answer
     }
 
-    async fn copy(&mut self, _: Resource<PageHandle>, _selector: String, _timeout: Option<u64>) -> Answer<String> {
-        Ok(Err(unavailable("copy")))
+    async fn copy(&mut self, _: Resource<PageHandle>, selector: String, timeout: Option<u64>) -> Answer<String> {
+        self.before_send().await;
+        let wait = self.wait(timeout);
+        self.on_page(|page| async move { page.copy(&selector, wait).await }).await
     }
 
-    async fn save(
-        &mut self,
-        _: Resource<PageHandle>,
-        _source: wit::Source,
-        _timeout: Option<u64>,
-    ) -> Answer<wit::Saved> {
-        Ok(Err(wit::PageError::NotGranted("capabilities.save".to_owned())))
+    async fn save(&mut self, _: Resource<PageHandle>, source: wit::Source, timeout: Option<u64>) -> Answer<wit::Saved> {
+        let source = match files::source(source) {
+            Ok(source) => source,
+            Err(error) => return Ok(Err(to_wit(error))),
+        };
+        if matches!(source, browser::Source::Download(_)) {
+            self.before_send().await;
+        }
+        if let browser::Source::Url(url) = &source
+            && !self.page.spec().save.iter().any(|pattern| pattern.matches(url))
+        {
+            // What an element of the page leads to is no fault of the guest's.
+            self.progress.deny(format!("save {url}"));
+        }
+        let (wait, room) = (self.wait_for_file(timeout), self.room());
+        let answer = self.on_page(|page| async move { page.save(source, room, wait).await }).await?;
+        Ok(answer.and_then(|file| self.keep(file).map_err(to_wit)))
     }
 
-    async fn rewrite(&mut self, _: Resource<PageHandle>, _rewriting: wit::Rewriting) -> Answer<u32> {
-        Ok(Err(wit::PageError::NotGranted("capabilities.rewrite".to_owned())))
+    async fn rewrite(&mut self, _: Resource<PageHandle>, rewriting: wit::Rewriting) -> Answer<u32> {
+        match files::rewriting(rewriting) {
+            Ok(rewriting) => {
+                let url = rewriting.url.clone();
+                let answer = self.on_page(|page| async move { page.rewrite(rewriting).await }).await?;
+                if matches!(answer, Err(wit::PageError::NotGranted(_))) {
+                    self.progress.deny(format!("rewrite {url}"));
+                }
+                Ok(answer)
+            }
+            Err(error) => Ok(Err(to_wit(error))),
+        }
     }
 
     async fn listen(&mut self, _: Resource<PageHandle>, filter: wit::Filter) -> Answer<u32> {
@@ -380,11 +424,6 @@ impl HostState {
         };
         wit::Event { source: event.source, stream: event.stream, body }
     }
-}
-
-fn unavailable(function: &str) -> wit::PageError {
-    let message = format!("this host has no {function} yet");
-    wit::PageError::Other(Fault { code: "unavailable".to_owned(), message })
 }
 
 fn to_wit(error: PageError) -> wit::PageError {

@@ -11,9 +11,8 @@ use crate::plugin::handles::{HostState, OpenMedia, ReplyHandle};
 
 /// How long a piece may wait for a client that does not read.
 const CLIENT_STALL: Duration = Duration::from_secs(120);
-/// Files that may be open at once, and the bytes of all files of one answer.
+/// Files that may be open at once.
 const MAX_OPEN_MEDIA: usize = 8;
-const MAX_MEDIA_BYTES: usize = 64 << 20;
 
 impl Host for HostState {}
 
@@ -72,8 +71,11 @@ impl HostReply for HostState {
         Ok(())
     }
 
-    async fn media(&mut self, _: Resource<ReplyHandle>, _saved: u32) -> wasmtime::Result<bool> {
-        Ok(false)
+    async fn media(&mut self, _: Resource<ReplyHandle>, saved: u32) -> wasmtime::Result<bool> {
+        let Some(file) = self.kept(saved) else { return Ok(false) };
+        self.submit().await;
+        self.deliver(file).await;
+        Ok(true)
     }
 
     async fn media_start(&mut self, reply: Resource<ReplyHandle>, mime_type: String) -> wasmtime::Result<u32> {
@@ -92,10 +94,11 @@ impl HostReply for HostState {
         id: u32,
         bytes: Vec<u8>,
     ) -> wasmtime::Result<Appetite> {
+        let max = self.means.media_max;
         let reply = self.table.get_mut(&reply)?;
         reply.media_bytes += bytes.len();
-        if reply.media_bytes > MAX_MEDIA_BYTES {
-            return Err(wasmtime::Error::msg("more than 64 MiB of files in one answer"));
+        if reply.media_bytes > max {
+            return Err(wasmtime::Error::msg(format!("more than {max} bytes of files in one answer")));
         }
         let Some(open) = reply.media.iter_mut().find(|m| m.id == id) else {
             return Err(wasmtime::Error::msg(format!("media-write: no file {id} is open")));

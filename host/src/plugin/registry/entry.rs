@@ -20,7 +20,7 @@ pub enum Source {
 #[serde(rename_all = "lowercase")]
 pub enum State {
     Serving,
-    /// The operator switched it off.
+    /// The operator switched it off, or it comes with the program and nobody wanted it yet.
     Disabled,
     /// It crashed too often, or tried what it was not granted.
     Quarantined,

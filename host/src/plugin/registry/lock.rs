@@ -28,6 +28,9 @@ pub(super) struct Decided {
     pub(super) approved: Option<Approval>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) disabled: bool,
+    /// The operator switched it on: of consequence for a bundled one only.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) enabled: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) quarantine: Option<Quarantine>,
     /// What served last.

@@ -148,6 +148,7 @@ impl Scanner {
         let decided = self.lock.entry(&id);
         decided.disabled = off;
         if !off {
+            decided.enabled = true;
             decided.quarantine = None;
             self.lift(&id);
         }

@@ -104,6 +104,9 @@ impl Scanner {
     async fn settle(&mut self, id: &str) -> Verdict {
         let mut verdict = Verdict::default();
         for source in [Source::Folder, Source::Bundled] {
+            if source == Source::Bundled && !self.is_wanted(id) {
+                continue;
+            }
             let candidates: Vec<_> = self
                 .files
                 .packages(source)
@@ -309,6 +312,12 @@ impl Scanner {
         paths
     }
 
+    /// Whether a bundled adapter is to be loaded: a site costs a page and a visit, so nobody gets one unasked.
+    fn is_wanted(&self, id: &str) -> bool {
+        let on = self.options.bundled_on.as_ref().is_none_or(|on| on.contains(id));
+        on || self.lock.get(id).is_some_and(|decided| decided.enabled)
+    }
+
     fn is_disabled(&self, id: &str) -> bool {
         self.options.disabled.iter().any(|other| other == id) || self.lock.get(id).is_some_and(|d| d.disabled)
     }
@@ -343,6 +352,7 @@ impl Scanner {
             _ if self.is_disabled(id) => State::Disabled,
             (Some(_), _) => State::Serving,
             (None, Some(_)) => State::Pending,
+            (None, None) if verdict.problem.is_none() && !self.is_wanted(id) => State::Disabled,
             (None, None) => State::Failed,
         };
         let here = broken.iter().find(|other| other.file == file).map(|other| other.problem.clone());

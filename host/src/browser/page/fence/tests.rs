@@ -8,6 +8,8 @@ fn fence() -> Fence {
         page: vec![Origin::for_tests("https://chat.test")],
         pass: vec![Origin::for_tests("https://accounts.test")],
         listen: Vec::new(),
+        rewrite: Vec::new(),
+        save: Vec::new(),
         stop_button: None,
         throwaway: true,
     };
