@@ -20,6 +20,7 @@ COPY adapters-wasm/demo/Cargo.toml adapters-wasm/demo/
 COPY adapters-wasm/chatgpt/Cargo.toml adapters-wasm/chatgpt/
 COPY adapters-wasm/deepseek/Cargo.toml adapters-wasm/deepseek/
 COPY adapters-wasm/gemini/Cargo.toml adapters-wasm/gemini/
+COPY adapters-wasm/gemini-enterprise/Cargo.toml adapters-wasm/gemini-enterprise/
 COPY adapters-wasm/kimi/Cargo.toml adapters-wasm/kimi/
 COPY adapters-wasm/chatgpt/Cargo.toml adapters-wasm/chatgpt/
 RUN for folder in host adapters-wasm/*; do mkdir -p $folder/src && touch $folder/src/lib.rs; done \

@@ -157,13 +157,30 @@ impl<'p> Answer<'p> {
     ///
     /// # Errors
     /// With what the site says in the answer's place, or what the wire format makes of its end.
-    pub fn read(mut self, reply: &Reply, wire: &mut impl Wire) -> Result<Outcome, Failure> {
+    pub fn read(self, reply: &Reply, wire: &mut impl Wire) -> Result<Outcome, Failure> {
+        self.read_among(reply, wire, |_| {})
+    }
+
+    /// As [`read`](Self::read), and hands over every event that is not of the answer: what else the adapter listens to.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn read_among(
+        mut self,
+        reply: &Reply,
+        wire: &mut impl Wire,
+        mut other: impl FnMut(Event),
+    ) -> Result<Outcome, Failure> {
         let mut progress = Progress::default();
         while let Some(event) = self.page.next(remaining())? {
             if let Some(at) = self.alarms.iter().position(|(source, _)| *source == event.source) {
                 if progress.stream.is_none() && matches!(event.body, EventBody::Reached) {
                     return Err(self.alarms.swap_remove(at).1);
                 }
+                continue;
+            }
+            if event.source != self.source && Some(event.source) != self.socket {
+                other(event);
                 continue;
             }
             let Some(pieces) = self.take(event, &mut progress, reply, wire)? else { return outcome(wire) };
@@ -195,7 +212,7 @@ impl<'p> Answer<'p> {
                 _ => Ok(Some(Vec::new())),
             };
         }
-        if event.source != self.source || *progress.stream.get_or_insert(event.stream) != event.stream {
+        if *progress.stream.get_or_insert(event.stream) != event.stream {
             return Ok(Some(Vec::new()));
         }
         match (event.body, &mut progress.refusal) {
