@@ -42,15 +42,13 @@ impl Adapter for GeminiEnterprise {
     fn generate(page: &Page, reply: &Reply, request: &Request) -> Result<Outcome, Failure> {
         page.step("open a new chat");
         match page.goto(&home()?) {
-            // Nobody is signed in: the site leads there.
-            Err(PageError::OriginDenied(origin)) if SIGN_IN.contains(&origin.as_str()) => {}
+            // The site would lead to its sign-in page, where an adapter does not go.
+            Err(PageError::OriginDenied(origin)) if SIGN_IN.contains(&origin.as_str()) => return Err(signed_out()),
             opened => opened?,
         }
         match Self::probe(page)? {
             Account::Challenge => return Err(Failure::Challenge("Gemini Enterprise wants a person".into())),
-            Account::SignedOut => {
-                return Err(Failure::LoginRequired("nobody is signed in to Gemini Enterprise".into()));
-            }
+            Account::SignedOut => return Err(signed_out()),
             _ => {}
         }
         attach(page, request)?;
@@ -76,6 +74,10 @@ impl Adapter for GeminiEnterprise {
 }
 
 register!(GeminiEnterprise);
+
+fn signed_out() -> Failure {
+    Failure::LoginRequired("nobody is signed in to Gemini Enterprise".into())
+}
 
 fn home() -> Result<String, Failure> {
     let settings: Settings =
