@@ -16,7 +16,7 @@ export WEBAI_BUNDLED ?= $(CURDIR)/target/adapters
 # Only `run` may hand these on to what it starts; a test must not change with the caller's settings.
 TEST_ENV := env -u PORT -u AUTH_TOKEN -u WEBAI_CONFIG -u WEBAI_DATA_DIR -u LOG_FORMAT -u RUST_LOG -u MAKEFLAGS -u MFLAGS
 
-.PHONY: help run build adapters test check test-rust test-scripts deny bench image-test fmt clean
+.PHONY: help run build adapters test check test-rust test-scripts deny bench fuzz image-test fmt clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,11 @@ bench: ## the benchmarks: a table, and JSON in target/bench (BENCH=--quick: some
 	@scripts/setup build browser clients
 	@$(MAKE) build
 	@$(TEST_ENV) scripts/bench $(RELEASE) $(BENCH)
+
+fuzz: ## look for input that breaks a parser (FUZZ="selector manifest": those alone; SECONDS_EACH=60)
+	@scripts/setup build
+	@[ -x $(RELEASE) ] || $(MAKE) build
+	@$(TEST_ENV) scripts/fuzz $(RELEASE) $(FUZZ)
 
 image-test: ## build the container image and try it, without a Docker daemon (Debian, as root)
 	@scripts/image-test
