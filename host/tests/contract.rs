@@ -199,7 +199,7 @@ fn each_kind_of_break_is_seen() {
         ("look: func(at: string) -> result<string, e>;", "", "page/[method]p.look is gone"),
         ("look: func(at: string)", "look: func(at: u8)", "function page/[method]p.look was"),
         ("look: func(at: string)", "look: func(place: string)", "function page/[method]p.look was"),
-        ("look: func", "look: async func", "[method]p.look is gone"),
+        ("look: func", "look: async func", "function page/[method]p.look was"),
         ("enum e { x, y }", "enum e { x, y, z }", "type types/e was enum {x, y}"),
         ("record r { a: u8 }", "record r { a: u8, b: u8 }", "type types/r was record {a: u8}"),
         ("run: func", "walk: func(); run: func", "adapters would have to export provider/walk"),
