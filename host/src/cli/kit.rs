@@ -8,6 +8,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::print;
+use super::remote::{self, Api, Server};
 use crate::config::Config;
 use crate::kit::{self, Journal};
 
@@ -51,12 +52,14 @@ pub(super) enum Command {
         #[arg(long, value_name = "FOLDER")]
         fixtures: Option<PathBuf>,
     },
-    /// Build an adapter at every save and put it where a running server swaps it in
+    /// Build an adapter at every save, put it where a running server swaps it in, and show what it logs there
     Watch {
         folder: PathBuf,
         /// The server's folder of adapters (else `adapters` in the data folder)
         #[arg(long, value_name = "FOLDER")]
         into: Option<PathBuf>,
+        #[command(flatten)]
+        server: Server,
     },
 }
 
@@ -75,9 +78,9 @@ pub(super) fn run(command: &Command, config: &Config) -> anyhow::Result<()> {
         }
         Command::New { id, lang, folder, sdk } => new(id, *lang, folder.as_deref(), sdk.as_deref()),
         Command::Check { path, fixtures } => check(path, fixtures.as_deref()),
-        Command::Watch { folder, into } => {
+        Command::Watch { folder, into, server } => {
             let own = || config.adapters.dir.clone().unwrap_or_else(|| config.log.data_dir.join("adapters"));
-            watch(folder, &into.clone().unwrap_or_else(own))
+            watch(folder, &into.clone().unwrap_or_else(own), server, config)
         }
     }
 }
@@ -109,9 +112,15 @@ fn check(path: &Path, fixtures: Option<&Path>) -> anyhow::Result<()> {
     bail!("{} mistakes:\n  {}", findings.wrong.len(), findings.wrong.join("\n  "))
 }
 
-fn watch(folder: &Path, into: &Path) -> anyhow::Result<()> {
+fn watch(folder: &Path, into: &Path, server: &Server, config: &Config) -> anyhow::Result<()> {
     std::fs::create_dir_all(into).with_context(|| format!("{} cannot be made", into.display()))?;
     print(&format!("watching {}; builds go to {}", folder.display(), into.display()));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    match Api::of(server, config) {
+        // It ends with the runtime, at the end of this function.
+        Ok(api) => drop(runtime.spawn(remote::follow(api, folder.to_owned(), server.json))),
+        Err(error) => print(&format!("the server's log is not shown: {error:#}")),
+    }
     Ok(kit::watch(folder, into, print)?)
 }
 

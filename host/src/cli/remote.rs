@@ -1,6 +1,7 @@
 //! `adapter list`, `install`, `approve` and their like: orders to a running server, by its admin API.
 
 mod api;
+mod follow;
 mod show;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use super::print;
 use crate::config::Config;
 pub(super) use api::Api;
+pub(super) use follow::follow;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

@@ -42,13 +42,18 @@ pub fn watch(folder: &Path, into: &Path, mut tell: impl FnMut(&str)) -> Result<(
         |error: notify::Error| WatchError::Notify { path: folder.display().to_string(), message: error.to_string() };
     let mut watcher = notify::recommended_watcher(handler).map_err(failed)?;
     watcher.watch(folder, RecursiveMode::Recursive).map_err(failed)?;
+    once(folder, into, &mut tell)?;
     loop {
-        once(folder, into, &mut tell)?;
         if changes.recv().is_err() {
             return Ok(());
         }
         while !matches!(changes.recv_timeout(SETTLED), Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected))
         {
+        }
+        // A file that an editor is writing anew may be missing for a moment; what was no project at first is an error.
+        match once(folder, into, &mut tell) {
+            Err(WatchError::Build(error)) => tell(&format!("not built: {error}")),
+            other => other?,
         }
     }
 }

@@ -25,6 +25,10 @@ impl Adapter for Data {
             (Some("keys"), _, _) => drop(reply.text(kv::keys("").join(","))),
             (Some("delete"), Some(key), _) => said(reply, kv::delete(key))?,
             (Some("save"), Some(what), _) => save(page, reply, what)?,
+            (Some("log"), Some(what), _) => {
+                webai_adapter::info!("asked to log {what}");
+                reply.text("the first version");
+            }
             _ => return Err(Failure::InvalidRequest("unknown".into())),
         }
         Ok(Outcome::stop())
