@@ -136,6 +136,24 @@ fn a_new_project_passes_and_a_broken_one_fails_in_the_right_case() {
     assert!(case(&report, "blocked")["problems"].to_string().contains("[states.blocked]"), "{report:#}");
 }
 
+/// The template as it is, and as the adapter of a real site that is also written in Rust, with the same fixtures.
+#[test]
+fn javascript_passes_what_rust_passes() {
+    let home = TempDir::new().unwrap();
+    let made = adapter(&home, &["new", "deepseek", "--lang", "js"]);
+    assert!(made.status.success(), "{}", text(&made));
+    let (code, report) = suite(&home, &["deepseek"]);
+    assert_eq!((code, &report["failed"]), (Some(0), &Value::from(0)), "{report:#}");
+
+    let (folder, rust) = (home.path().join("deepseek"), root().join("adapters-wasm/deepseek"));
+    std::fs::copy(rust.join("adapter.js"), folder.join("src/adapter.js")).unwrap();
+    std::fs::copy(rust.join("adapter.toml"), folder.join("adapter.toml")).unwrap();
+    let fixtures = rust.join("fixtures");
+    let (code, report) = suite(&home, &["deepseek", "--fixtures", fixtures.to_str().unwrap()]);
+    assert_eq!((code, &report["failed"]), (Some(0), &Value::from(0)), "{report:#}");
+    assert_eq!(report["skipped"], 0, "{report:#}");
+}
+
 #[test]
 fn mistakes_are_told_all_at_once() {
     let home = TempDir::new().unwrap();
