@@ -4,6 +4,7 @@
 //!
 //! **Invariant:** nothing here knows an HTTP type. A request takes its adapter's version once and keeps it to its end.
 
+mod allowance;
 mod bindings;
 mod call;
 mod clock;

@@ -18,7 +18,7 @@ use webai2api::browser::{Page, PageError};
 const SECRET: &str = "?secret=1";
 
 /// Ways to leave that a page takes by itself, by their path; `TO` stands for the address outside.
-const LEAVES: [(&str, &str); 9] = [
+const LEAVES: [(&str, &str); 15] = [
     ("/assign", "<script>location.href = 'TO'</script>"),
     ("/meta", "<meta http-equiv=refresh content='0;url=TO'>"),
     ("/form", "<form method=post action='TO'><input name=a></form><script>document.forms[0].submit()</script>"),
@@ -31,6 +31,15 @@ const LEAVES: [(&str, &str); 9] = [
     ("/frame", "<iframe srcdoc='<script>top.location.href = \"TO\"</script>'></iframe>"),
     ("/later", "<script>addEventListener('load', () => setTimeout(() => location.replace('TO')))</script>"),
     ("/popup", "<script>window.open('TO'); window.open('about:blank').document.write('<img src=TO>')</script>"),
+    ("/noopener", "<script>window.open('TO', '', 'noopener'); window.open('TO', '', 'popup,noreferrer')</script>"),
+    ("/new-tab", "<a target=_blank rel=noopener href='TO'>go</a><script>document.querySelector('a').click()</script>"),
+    ("/new-form", "<form action='TO' target=_blank><input name=a></form><script>document.forms[0].submit()</script>"),
+    ("/frame-popup", "<iframe srcdoc='<script>window.open(\"TO\")</script>'></iframe>"),
+    ("/data", "<script>location.href = 'data:text/html,<title>a page</title>'</script>"),
+    (
+        "/script",
+        "<script>open('javascript:location.href=\"TO\"'); location.href = 'javascript:location.assign(\"TO\")'</script>",
+    ),
 ];
 
 fn pages(asked: &str) -> Response {
@@ -164,5 +173,64 @@ async fn frames_outside_load_and_hurt_nobody() {
     let page = page(&instance).await;
     assert_eq!(site.hits("evil.demo.localhost/frame"), 1);
     assert_eq!(page.title().await.unwrap(), "a page");
+    instance.stop().await;
+}
+
+/// A service worker answers for the site: what it says is a document like every other.
+#[tokio::test]
+async fn a_service_worker_leads_nowhere() {
+    let site = Site::start(|asked| match asked {
+        "chat.demo.localhost/sw" => html(
+            "<script>navigator.serviceWorker.register('/sw.js').then(() => navigator.serviceWorker.ready)
+                .then(() => location.href = '/left')</script>",
+        ),
+        "chat.demo.localhost/sw.js" => {
+            let worker = format!(
+                "onfetch = event => {{ const path = new URL(event.request.url).pathname;
+                    if (path.startsWith('/left')) event.respondWith(fetch('/asked').then(() => Response.redirect('{EVIL}/landed')));
+                    if (path === '/made') event.respondWith(new Response('<title>made</title><iframe src=/left-frame></iframe>',
+                        {{headers: {{'content-type': 'text/html'}}}})) }}"
+            );
+            ([(header::CONTENT_TYPE, "text/javascript")], worker).into_response()
+        }
+        _ => html("x"),
+    })
+    .await;
+    let instance = instance(&site).await;
+    let page = page(&instance).await;
+    at(&page, "/sw").await.unwrap();
+    eventually("the worker was asked", async || site.hits("chat.demo.localhost/asked") > 0).await;
+    eventually("the page is back", async || page.url().await.is_ok_and(|url| url.starts_with(CHAT))).await;
+    let denied = at(&page, "/left").await;
+    assert_eq!(denied, Err(PageError::OriginDenied(EVIL.into())));
+    assert_eq!(site.hits("evil.demo.localhost/landed"), 0);
+    instance.stop().await;
+}
+
+/// A guest cannot write what it knows into the address of a sign-in page by pressing the page's own buttons.
+#[tokio::test]
+async fn what_is_typed_never_goes_to_a_sign_in_page() {
+    let site = Site::start(|asked| match asked {
+        "chat.demo.localhost/form" => html(&format!(
+            "<form action='{ACCOUNTS}/in'><input name=q><button>Go</button></form>
+                <form method=post action='{ACCOUNTS}/in'><input name=p></form>
+                <a href='{ACCOUNTS}/in' ping='{ACCOUNTS}/in'>in</a>"
+        )),
+        _ => html("x"),
+    })
+    .await;
+    let instance = instance(&site).await;
+    let page = page(&instance).await;
+    at(&page, "/form").await.unwrap();
+    let wait = Some(PATIENCE / 4);
+    page.fill("css=[name=q]", "secret", wait).await.unwrap();
+    page.click("css=button", 1, wait).await.unwrap();
+    page.press("css=[name=q]", "Enter", wait).await.unwrap();
+    page.fill("css=[name=p]", "secret", wait).await.unwrap();
+    page.press("css=[name=p]", "Enter", wait).await.unwrap();
+    // The document is the one it was: what is done to it comes after what was refused.
+    assert_eq!(page.count("css=form").await, Ok(2));
+    assert_eq!(page.url().await.unwrap(), format!("{CHAT}/form"));
+    assert_eq!(site.hits("accounts."), 0);
     instance.stop().await;
 }

@@ -34,7 +34,7 @@ fn pages(asked: &str) -> Response {
         "aria-disabled" => "<div aria-disabled=true><span role=button onclick='say(1)'>Go</span></div>",
         "moving" => "<style>@keyframes go { to { transform: translateX(300px) } } button { animation: go 700ms linear }</style>
             <button onclick='say(1)'>Go</button>",
-        "restless" => "<style>@keyframes go { to { transform: translateX(300px) } } button { animation: go 1s infinite }</style>
+        "restless" => "<style>@keyframes go { to { transform: translateX(300px) } } button { animation: go 1s linear infinite }</style>
             <button onclick='say(1)'>Go</button>",
         "covered" => "<button onclick='say(1)'>Go</button><div id=cover style='position:fixed;inset:0' onclick='say(0)'></div>
             <script>setTimeout(() => cover.remove(), 400)</script>",

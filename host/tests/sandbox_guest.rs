@@ -15,6 +15,7 @@ use std::process::Command;
 
 use support::Server;
 use support::client::{Client, ask, streaming};
+use support::site::Site;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -120,7 +121,7 @@ async fn who_crashes_too_often_or_tries_what_was_not_granted_is_out_of_use() {
     assert_eq!(state().await, "quarantined");
     assert!(flow.next_text().await.is_some(), "what runs goes on");
     enable();
-    for what in ["goto", "listen"] {
+    for what in ["goto", "listen", "rewrite", "save"] {
         assert_eq!(client.ask(&ask("demo/script", what)).await.status, 200);
         let refused = client.ask(&ask("demo/script", "flow")).await;
         assert_eq!(refused.error(), (503, "adapter_quarantined"), "{what}");
@@ -133,4 +134,111 @@ async fn who_crashes_too_often_or_tries_what_was_not_granted_is_out_of_use() {
     let shown = run(logs.args(["adapter", "logs", "demo"]));
     assert!(shown.contains("error 6.6.6") && shown.contains("the adapter ended"), "{shown}");
     assert!(flow.next_text().await.is_some());
+}
+
+/// What a guest may do without end has one, and the guest is told.
+#[tokio::test]
+async fn every_flood_has_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    build_into(folder.path());
+    let config = "adapters: {pages: 2, crashes: 0}";
+    let server = Server::builder().config(config).env("WEBAI_BUNDLED", folder.path().to_str().unwrap()).start_ready();
+    let (client, site) = (Client::of(&server), Site::of(&server));
+    let mut flow = client.stream(ask("demo/script", "flow")).await;
+    for (what, end) in [
+        ("listens", "8 "),
+        ("watches", "8 "),
+        ("navigations", "60 limit"),
+        ("acts", "2000 limit"),
+        ("upload", "0 not-granted"),
+    ] {
+        let answer = client.ask(&ask("demo/script", what)).await;
+        assert!(answer.status == 200 && answer.text().starts_with(end), "{what}: {answer:?}");
+        assert!(flow.next_text().await.is_some());
+    }
+
+    let flood = client.stream(ask("demo/script", "flood")).await.rest().await;
+    let told: usize = flood.iter().filter_map(|event| event.delta("content")).map(str::len).sum();
+    assert_eq!(told, 16 << 20);
+    assert_eq!(flood.last().unwrap().error_code(), Some("adapter_crashed"));
+
+    assert_eq!(client.ask(&ask("demo/script", "logs")).await.status, 200);
+    let log = server.log();
+    let lines = log.lines().filter(|line| line.contains("line ")).count();
+    assert!(lines < 5000, "{lines} of 100000 lines were kept");
+    assert!(log.contains("suppressed"), "{lines}");
+
+    // Twice it is filled in, and once it is sent.
+    let answer = client.ask(&ask("demo/script", "twice")).await;
+    assert_eq!(answer.text(), "sent-already", "{answer:?}");
+    site.until("the prompt is there", |stats| stats["prompts"]["count"] == 1).await;
+    assert!(flow.next_text().await.is_some());
+}
+
+/// A guest that sleeps past its deadline, or goes on for nobody, gives its page back.
+#[tokio::test]
+async fn nobody_keeps_a_page_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    build_into(folder.path());
+    let config = "adapters: {pages: 1, crashes: 0}\ndeadlines: {firstByte: 2s, submit: 2s, cancel: 500ms}";
+    let server = Server::builder().config(config).env("WEBAI_BUNDLED", folder.path().to_str().unwrap()).start_ready();
+    let client = Client::of(&server);
+    for (what, status) in [("sleep", 504), ("sent sleep", 424)] {
+        assert_eq!(client.ask(&ask("demo/script", what)).await.error(), (status, "timeout"), "{what}");
+    }
+    let mut deaf = client.stream(ask("demo/script", "deaf")).await;
+    assert!(deaf.next_text().await.is_some());
+    drop(deaf);
+    // There is one page: whoever comes next gets it.
+    let mut flow = client.stream(ask("demo/script", "flow")).await;
+    assert_eq!(flow.next_text().await.unwrap(), "0 ");
+}
+
+/// Files that are no adapters: each is refused with its reason, and takes neither memory nor the answer of anybody else.
+#[tokio::test]
+async fn files_that_are_no_adapters_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    build_into(folder.path());
+    let server = Server::builder().env("WEBAI_BUNDLED", folder.path().to_str().unwrap()).start_ready();
+    let client = Client::of(&server);
+    let mut flow = client.stream(ask("demo/script", "flow")).await;
+    let own = server.home().join("data/adapters");
+    std::fs::create_dir_all(&own).unwrap();
+    let before = resident(server.pid());
+    let good = std::fs::read(folder.path().join("demo.wasm")).unwrap();
+    std::fs::File::create(own.join("huge.wasm")).unwrap().set_len(1 << 30).unwrap();
+    std::fs::write(own.join("cut.wasm"), &good[..good.len() / 2]).unwrap();
+    std::fs::write(own.join("core.wasm"), b"\0asm\x01\0\0\0").unwrap();
+    std::fs::write(own.join("bare.wasm"), b"\0asm\x0d\0\x01\0").unwrap();
+    std::fs::write(own.join("text.wasm"), "hello").unwrap();
+    std::fs::write(own.join("empty.wasm"), "").unwrap();
+    std::fs::create_dir(own.join("folder.wasm")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", own.join("link.wasm")).unwrap();
+    for (n, at) in (0..good.len()).step_by(good.len() / 12).enumerate() {
+        let mut bytes = good.clone();
+        bytes[at..(at + 64).min(good.len())].fill(0xa5);
+        std::fs::write(own.join(format!("fuzzed{n}.wasm")), bytes).unwrap();
+    }
+    let list = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_webai2api"));
+        command.env("WEBAI_URL", server.url("")).env("WEBAI_KEY", &server.key);
+        run(command.args(["adapter", "list"]))
+    };
+    for name in ["huge.wasm", "cut.wasm", "core.wasm", "bare.wasm", "text.wasm", "empty.wasm", "link.wasm"] {
+        assert!(server.wait_for(|_| list().contains(name)), "{name}: {}", list());
+    }
+    let shown = list();
+    assert!(!shown.contains("root:"), "{shown}");
+    let grown = resident(server.pid()).saturating_sub(before);
+    assert!(grown < 256 << 20, "it grew by {grown} bytes");
+    assert!(flow.next_text().await.is_some() && server.is_alive());
+    // The one that serves is the one that served.
+    assert_eq!(client.get("/v1/models").await.body["data"][0]["webai"]["adapter"]["version"], "6.6.6");
+}
+
+/// Bytes of memory that a process has.
+fn resident(pid: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() << 10
 }

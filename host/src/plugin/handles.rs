@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTable;
 
 use super::AdapterRequest;
+use super::allowance::Allowance;
 use super::clock::StageClock;
 use super::guest_log::GuestLog;
 use super::limiter::MemoryLimiter;
@@ -144,6 +145,7 @@ pub(super) struct HostState {
     /// What `page.save` kept.
     pub(super) saved: Vec<SavedFile>,
     pub(super) log: GuestLog,
+    pub(super) allowance: Allowance,
     /// The last name given to `page.step`.
     pub(super) step: String,
     /// Whether something was filled in since: then the next click or press sends it.
@@ -174,6 +176,7 @@ impl HostState {
             changes: 0,
             saved: Vec::new(),
             log,
+            allowance: Allowance::default(),
             step: String::new(),
             armed: false,
             typed: false,

@@ -45,6 +45,9 @@ impl HostState {
     where
         F: Future<Output = Result<(), PageError>>,
     {
+        if let Err(error) = self.allowance.navigation() {
+            return Ok(Err(to_wit(error)));
+        }
         let submitting = self.progress.submitted().is_none();
         if submitting {
             self.progress.clock.enter(Stage::Navigate);
@@ -54,6 +57,41 @@ impl HostState {
             self.progress.clock.enter(Stage::Submit);
         }
         answer
+    }
+
+    /// Does something to the page.
+    async fn act<T, F>(&mut self, operation: impl FnOnce(Arc<Page>) -> F) -> Answer<T>
+    where
+        F: Future<Output = Result<T, PageError>>,
+    {
+        match self.allowance.act() {
+            Ok(()) => self.on_page(operation).await,
+            Err(error) => Ok(Err(to_wit(error))),
+        }
+    }
+
+    /// An act that may send what was filled in.
+    async fn send<T, F>(&mut self, operation: impl FnOnce(Arc<Page>) -> F) -> Answer<T>
+    where
+        F: Future<Output = Result<T, PageError>>,
+    {
+        if let Err(error) = self.allowance.may_send() {
+            return Ok(Err(to_wit(error)));
+        }
+        self.before_send().await;
+        let answer = self.act(operation).await?;
+        if answer.is_ok() {
+            self.allowance.sent();
+        }
+        Ok(answer)
+    }
+
+    /// Some of what is filled in is text, and perhaps the prompt.
+    fn typed(&mut self, text: &str) {
+        (self.armed, self.typed) = (true, true);
+        if let Some(job) = &self.job {
+            self.allowance.typed(text, &job.request.prompt);
+        }
     }
 
     /// The host sets the point of no return by itself at the first click or press after something was filled in: an adapter
@@ -185,19 +223,18 @@ impl wit::HostPage for HostState {
         clicks: u32,
         timeout: Option<u64>,
     ) -> Answer<()> {
-        self.before_send().await;
         let wait = self.wait(timeout);
-        self.on_page(|page| async move { page.click(&selector, clicks, wait).await }).await
+        self.send(|page| async move { page.click(&selector, clicks, wait).await }).await
     }
 
     async fn hover(&mut self, _: Resource<PageHandle>, selector: String, timeout: Option<u64>) -> Answer<()> {
         let wait = self.wait(timeout);
-        self.on_page(|page| async move { page.hover(&selector, wait).await }).await
+        self.act(|page| async move { page.hover(&selector, wait).await }).await
     }
 
     async fn focus(&mut self, _: Resource<PageHandle>, selector: String, timeout: Option<u64>) -> Answer<()> {
         let wait = self.wait(timeout);
-        self.on_page(|page| async move { page.focus(&selector, wait).await }).await
+        self.act(|page| async move { page.focus(&selector, wait).await }).await
     }
 
     async fn fill(
@@ -207,9 +244,9 @@ impl wit::HostPage for HostState {
         text: String,
         timeout: Option<u64>,
     ) -> Answer<()> {
-        (self.armed, self.typed) = (true, true);
+        self.typed(&text);
         let wait = self.wait(timeout);
-        self.on_page(|page| async move { page.fill(&selector, &text, wait).await }).await
+        self.act(|page| async move { page.fill(&selector, &text, wait).await }).await
     }
 
     async fn type_text(
@@ -219,9 +256,9 @@ impl wit::HostPage for HostState {
         text: String,
         timeout: Option<u64>,
     ) -> Answer<()> {
-        (self.armed, self.typed) = (true, true);
+        self.typed(&text);
         let wait = self.wait(timeout);
-        self.on_page(|page| async move { page.type_text(&selector, &text, wait).await }).await
+        self.act(|page| async move { page.type_text(&selector, &text, wait).await }).await
     }
 
     async fn press(
@@ -231,9 +268,8 @@ impl wit::HostPage for HostState {
         key: String,
         timeout: Option<u64>,
     ) -> Answer<()> {
-        self.before_send().await;
         let wait = self.wait(timeout);
-        self.on_page(|page| async move { page.press(&selector, &key, wait).await }).await
+        self.send(|page| async move { page.press(&selector, &key, wait).await }).await
     }
 
     async fn select(
@@ -244,7 +280,7 @@ impl wit::HostPage for HostState {
         timeout: Option<u64>,
     ) -> Answer<()> {
         let wait = self.wait(timeout);
-        self.on_page(|page| async move { page.select(&selector, &values, wait).await }).await
+        self.act(|page| async move { page.select(&selector, &values, wait).await }).await
     }
 
     async fn scroll_into_view(
@@ -254,7 +290,7 @@ impl wit::HostPage for HostState {
         timeout: Option<u64>,
     ) -> Answer<()> {
         let wait = self.wait(timeout);
-        self.on_page(|page| async move { page.scroll_into_view(&selector, wait).await }).await
+        self.act(|page| async move { page.scroll_into_view(&selector, wait).await }).await
     }
 
     async fn attach(
@@ -269,7 +305,7 @@ impl wit::HostPage for HostState {
             Ok(files) => files,
             Err(error) => return Ok(Err(error)),
         };
-        let answer = self.on_page(|page| async move { page.attach(&selector, files, wait).await }).await;
+        let answer = self.act(|page| async move { page.attach(&selector, files, wait).await }).await;
         self.uploaded();
         answer
     }
@@ -290,15 +326,14 @@ impl wit::HostPage for HostState {
             Ok(files) => files,
             Err(error) => return Ok(Err(error)),
         };
-        let answer = self.on_page(|page| async move { page.choose_files(&selector, files, wait).await }).await;
+        let answer = self.act(|page| async move { page.choose_files(&selector, files, wait).await }).await;
         self.uploaded();
         answer
     }
 
     async fn copy(&mut self, _: Resource<PageHandle>, selector: String, timeout: Option<u64>) -> Answer<String> {
-        self.before_send().await;
         let wait = self.wait(timeout);
-        self.on_page(|page| async move { page.copy(&selector, wait).await }).await
+        self.send(|page| async move { page.copy(&selector, wait).await }).await
     }
 
     async fn save(&mut self, _: Resource<PageHandle>, source: wit::Source, timeout: Option<u64>) -> Answer<wit::Saved> {

@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use wasmtime::component::Resource;
 
 use crate::chat::{self, Delta, JobEvent};
+use crate::plugin::allowance::MAX_REPLY;
 use crate::plugin::bindings::webai::adapter::reply::{Appetite, Host, HostReply, Piece};
 use crate::plugin::handles::{HostState, OpenMedia, ReplyHandle};
 
@@ -56,6 +57,14 @@ impl HostReply for HostState {
     async fn push(&mut self, _: Resource<ReplyHandle>, piece: Piece) -> wasmtime::Result<Appetite> {
         // An answer means that the prompt has been sent, whether the adapter said so or not.
         self.submit().await;
+        let size = match &piece {
+            Piece::Text(text) | Piece::Reasoning(text) | Piece::Progress(text) => text.len(),
+            Piece::Citation(c) => c.url.len() + c.title.len(),
+            Piece::Other(_) => 0,
+        };
+        if !self.allowance.reply(size) {
+            return Err(wasmtime::Error::msg(format!("more than {MAX_REPLY} bytes in one answer")));
+        }
         let delta = match piece {
             Piece::Text(text) => Delta::Text(text),
             Piece::Reasoning(text) => Delta::Reasoning(text),

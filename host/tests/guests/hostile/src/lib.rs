@@ -2,7 +2,10 @@
 
 use std::hint::black_box;
 
-use webai_adapter::{Adapter, Appetite, Failure, Filter, Millis, Outcome, Page, Reply, Request, register, sleep};
+use webai_adapter::{
+    Adapter, Appetite, Edit, Failure, Filter, Millis, Outcome, Page, PageError, Reply, Request, Rewriting, Source,
+    register, sleep,
+};
 
 struct Hostile;
 
@@ -29,14 +32,30 @@ impl Adapter for Hostile {
             "giant" => {
                 reply.text("x".repeat(12 << 20));
             }
+            "flood" => return flood(reply),
+            "logs" => (0..100_000).for_each(|n| webai_adapter::info!("line {n}")),
+            "listens" => return until_refused(reply, || page.listen(&chat())),
+            "watches" => return until_refused(reply, || page.watch("testid=composer")),
+            "acts" => return until_refused(reply, || page.focus("testid=composer")),
+            "navigations" => return until_refused(reply, || page.goto("http://demo.localhost/")),
+            "sleep" => sleep(Millis(u64::MAX)),
+            // The client has gone: it works on, and does not care.
+            "deaf" => loop {
+                if reply.text("x") == Appetite::Stop {
+                    sleep(Millis(1));
+                }
+            },
+            what if what.starts_with("twice") => return twice(page, reply, &prompt),
             // Tried, and then it makes believe that nothing was.
             "goto" => drop(page.goto("https://elsewhere.example.com/?secret")),
-            "listen" => drop(page.listen(&Filter {
-                url: "http://demo.localhost/**".into(),
+            "listen" => drop(page.listen(&Filter { url: "http://demo.localhost/**".into(), ..chat() })),
+            "save" => drop(page.save(&Source::Url("http://demo.localhost/style.css".into()))),
+            "rewrite" => drop(page.rewrite(&Rewriting {
+                url: "http://demo.localhost/api/chat".into(),
                 method: None,
-                statuses: Vec::new(),
-                content_types: Vec::new(),
+                edits: vec![Edit::Set(("/model".into(), "1".into()))],
             })),
+            "upload" => return until_refused(reply, || page.attach("css=input[type=file]", &[7])),
             _ => return Err(Failure::InvalidRequest("unknown".into())),
         }
         Ok(Outcome::stop())
@@ -44,6 +63,54 @@ impl Adapter for Hostile {
 }
 
 register!(Hostile);
+
+fn chat() -> Filter {
+    Filter {
+        url: "http://demo.localhost/api/chat".into(),
+        method: None,
+        statuses: Vec::new(),
+        content_types: Vec::new(),
+    }
+}
+
+/// Does it again and again, and tells how often that went well and what ended it.
+fn until_refused<T>(reply: &Reply, mut attempt: impl FnMut() -> Result<T, PageError>) -> Result<Outcome, Failure> {
+    for done in 0..10_000 {
+        match attempt() {
+            Ok(_) => {}
+            Err(PageError::NotGranted(_)) => {
+                reply.text(format!("{done} not-granted"));
+                return Ok(Outcome::stop());
+            }
+            Err(PageError::Other(fault)) => {
+                reply.text(format!("{done} {}", fault.code));
+                return Ok(Outcome::stop());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Failure::InvalidRequest("nothing stopped it".into()))
+}
+
+/// More than any client wants to read.
+fn flood(reply: &Reply) -> Result<Outcome, Failure> {
+    let piece = "x".repeat(1 << 20);
+    loop {
+        reply.text(&piece);
+    }
+}
+
+/// Sends its prompt, and once more.
+fn twice(page: &Page, reply: &Reply, prompt: &str) -> Result<Outcome, Failure> {
+    for _ in 0..2 {
+        page.fill("testid=composer", prompt)?;
+        match page.click("testid=send") {
+            Err(PageError::Other(fault)) => drop(reply.text(fault.code)),
+            other => other?,
+        }
+    }
+    Ok(Outcome::stop())
+}
 
 /// A well-behaved stream, against which the others are held.
 fn flow(reply: &Reply) {

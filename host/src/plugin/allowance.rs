@@ -1,0 +1,148 @@
+//! How much one call may do to its page and say to its client: far more than any answer needs, and an end for a guest that
+//! never stops.
+
+use crate::browser::PageError;
+
+/// Clicks, keys, what is filled in and chosen. Looking costs nothing.
+const MAX_ACTS: u32 = 2000;
+const MAX_NAVIGATIONS: u32 = 60;
+/// Bytes of text, thoughts and sources in one answer. Files have a limit of their own.
+pub(super) const MAX_REPLY: usize = 16 << 20;
+/// A text this long that holds the prompt is the prompt, whatever was put around it.
+const TELLING: usize = 32;
+
+/// What one call has used up.
+#[derive(Debug, Default)]
+pub(super) struct Allowance {
+    acts: u32,
+    navigations: u32,
+    reply: usize,
+    prompt: Prompt,
+}
+
+/// Where the prompt is.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Prompt {
+    #[default]
+    Here,
+    /// In the site's composer: the next click or press sends it.
+    Typed,
+    Sent,
+    /// It was sent, and is in the composer once more.
+    TypedAgain,
+}
+
+impl Allowance {
+    /// Counts an act.
+    ///
+    /// # Errors
+    /// `limit` where it is one too many.
+    pub(super) fn act(&mut self) -> Result<(), PageError> {
+        count(&mut self.acts, MAX_ACTS, "acts")
+    }
+
+    /// Counts a navigation.
+    ///
+    /// # Errors
+    /// `limit` where it is one too many.
+    pub(super) fn navigation(&mut self) -> Result<(), PageError> {
+        count(&mut self.navigations, MAX_NAVIGATIONS, "navigations")
+    }
+
+    /// Counts what the client is told. False where it is too much.
+    pub(super) fn reply(&mut self, bytes: usize) -> bool {
+        self.reply = self.reply.saturating_add(bytes);
+        self.reply <= MAX_REPLY
+    }
+
+    /// Something was filled in: is it the prompt?
+    pub(super) fn typed(&mut self, text: &str, prompt: &str) {
+        let (text, prompt) = (text.trim(), prompt.trim());
+        if prompt.is_empty() || !(text == prompt || prompt.len() >= TELLING && text.contains(prompt)) {
+            return;
+        }
+        self.prompt = match self.prompt {
+            Prompt::Here | Prompt::Typed => Prompt::Typed,
+            Prompt::Sent | Prompt::TypedAgain => Prompt::TypedAgain,
+        };
+    }
+
+    /// Before an act that may send what was filled in.
+    ///
+    /// # Errors
+    /// `sent-already` where that would send the prompt a second time.
+    pub(super) fn may_send(&self) -> Result<(), PageError> {
+        if self.prompt != Prompt::TypedAgain {
+            return Ok(());
+        }
+        let message = "this call has sent its prompt; it is never sent twice".into();
+        Err(PageError::Other { code: "sent-already", message })
+    }
+
+    /// Such an act was done.
+    pub(super) fn sent(&mut self) {
+        if self.prompt == Prompt::Typed {
+            self.prompt = Prompt::Sent;
+        }
+    }
+}
+
+fn count(used: &mut u32, max: u32, what: &str) -> Result<(), PageError> {
+    *used = used.saturating_add(1);
+    if *used <= max {
+        return Ok(());
+    }
+    Err(PageError::Other { code: "limit", message: format!("more than {max} {what} in one call") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: &str = "what is the answer to everything, please?";
+
+    #[test]
+    fn a_prompt_is_sent_once() {
+        let mut call = Allowance::default();
+        call.typed("a model's name", LONG);
+        assert!(call.may_send().is_ok());
+        call.sent();
+        call.typed(&format!("[user] {LONG}"), LONG);
+        assert!(call.may_send().is_ok(), "a filter is no prompt");
+        // A click that did not land is tried again, with the text filled in anew.
+        call.typed(LONG, LONG);
+        assert!(call.may_send().is_ok());
+        call.sent();
+        assert!(call.may_send().is_ok(), "pressing once more sends what the site did not take");
+        call.typed(LONG, LONG);
+        assert!(matches!(call.may_send(), Err(PageError::Other { code: "sent-already", .. })));
+    }
+
+    #[test]
+    fn a_short_prompt_within_something_else_is_not_it() {
+        let mut call = Allowance::default();
+        for text in ["gpt-4o", "", " 4o-mini"] {
+            call.typed(text, "4o");
+            call.sent();
+        }
+        call.typed("4o\n", "4o");
+        call.sent();
+        call.typed("4o", "4o");
+        assert!(call.may_send().is_err());
+    }
+
+    #[test]
+    fn there_is_an_end_to_everything() {
+        let mut call = Allowance::default();
+        for _ in 0..MAX_ACTS {
+            call.act().unwrap();
+        }
+        let more = call.act().unwrap_err();
+        assert_eq!(more.to_string(), "limit: more than 2000 acts in one call");
+        for _ in 0..MAX_NAVIGATIONS {
+            call.navigation().unwrap();
+        }
+        assert!(call.navigation().is_err());
+        assert!(call.reply(MAX_REPLY) && !call.reply(1) && !call.reply(usize::MAX));
+    }
+}
