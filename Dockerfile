@@ -22,7 +22,8 @@ COPY adapters-wasm/deepseek/Cargo.toml adapters-wasm/deepseek/
 COPY adapters-wasm/gemini/Cargo.toml adapters-wasm/gemini/
 COPY adapters-wasm/gemini-enterprise/Cargo.toml adapters-wasm/gemini-enterprise/
 COPY adapters-wasm/kimi/Cargo.toml adapters-wasm/kimi/
-COPY adapters-wasm/chatgpt/Cargo.toml adapters-wasm/chatgpt/
+COPY adapters-wasm/llama-cpp/Cargo.toml adapters-wasm/llama-cpp/
+COPY adapters-wasm/open-webui/Cargo.toml adapters-wasm/open-webui/
 RUN for folder in host adapters-wasm/*; do mkdir -p $folder/src && touch $folder/src/lib.rs; done \
     && echo 'fn main() {}' > host/src/main.rs \
     && cargo build --locked --release -p webai2api \

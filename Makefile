@@ -16,7 +16,7 @@ export WEBAI_BUNDLED ?= $(CURDIR)/target/adapters
 # Only `run` may hand these on to what it starts; a test must not change with the caller's settings.
 TEST_ENV := env -u PORT -u AUTH_TOKEN -u WEBAI_CONFIG -u WEBAI_DATA_DIR -u LOG_FORMAT -u RUST_LOG -u MAKEFLAGS -u MFLAGS
 
-.PHONY: help run build adapters test check test-rust test-scripts deny bench fuzz image-test fmt clean
+.PHONY: help run run-lab build adapters test lab check test-rust test-scripts deny bench fuzz image-test fmt clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,11 @@ run: ## set up what is missing, build, and start it (PORT, AUTH_TOKEN, WEBAI_CON
 	@scripts/setup build browser
 	@$(MAKE) build
 	@exec $(RELEASE) serve
+
+run-lab: ## the same, in front of a real model: llama.cpp's page and Open WebUI on this machine (docs/lab.md)
+	@scripts/setup build browser llama-cpp open-webui
+	@$(MAKE) build
+	@exec scripts/lab run $(RELEASE)
 
 # The guest compiler is mostly a download, the program mostly computing: one beside the other.
 # cargo must not take make's job server for its own, hence no MAKEFLAGS.
@@ -40,8 +45,14 @@ adapters: ## the adapters alone (ADAPTER=demo: one of them)
 	@scripts/build-adapters $(RELEASE) $(ADAPTER)
 
 test: ## everything: format, lints, dependencies, unit, integration in a real Chromium, docs, scripts
-	@scripts/setup build browser clients
+	@scripts/setup build browser clients llama-cpp
 	@$(MAKE) check deny test-scripts test-rust
+
+lab: ## the tests with real chat applications: what `make test` has of them, and Open WebUI
+	@scripts/setup build browser llama-cpp open-webui
+	$(TEST_ENV) cargo build --locked -p webai2api
+	$(TEST_ENV) scripts/build-adapters $(DEBUG)
+	$(TEST_ENV) cargo test --locked -p webai2api --test lab -- --include-ignored --nocapture --test-threads 1
 
 check: ## format and lints alone
 	cargo fmt --all --check

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::browser::guard::{Guard, GuardOptions, Mapping, Upstream, UpstreamError, UpstreamKind};
 use crate::browser::{Instance, InstanceOptions, LaunchOptions, Profile};
-use crate::config::{Config, Proxy, ProxyKind, Sandbox};
+use crate::config::{Browser, Config, Proxy, ProxyKind, Sandbox};
 use crate::dispatch::{DispatchOptions, Dispatcher};
 use crate::http::{Edge, Server};
 use crate::lab::demo::{DemoOptions, DemoSite};
@@ -76,7 +76,7 @@ impl App {
             true => Some(start_demo(config.adapters.demo_listen).await?),
             false => None,
         };
-        let guard = start_guard(demo.as_ref(), config.browser.proxy.as_ref()).await?;
+        let guard = start_guard(demo.as_ref(), &config.browser).await?;
         let cache = folder.path().join("cache");
         let engine = Engine::new(Some(&cache))?;
         let compiler = program.map(|program| Compiler { program, cache });
@@ -124,11 +124,12 @@ async fn start_demo(listen: SocketAddr) -> Result<DemoSite, StartError> {
     Ok(demo)
 }
 
-async fn start_guard(demo: Option<&DemoSite>, proxy: Option<&Proxy>) -> Result<Guard, StartError> {
-    let map = |demo: &DemoSite| Mapping { host: DEMO_HOST.into(), port: 80, to: demo.addr() };
-    let mappings = demo.map(map).into_iter().collect();
-    let options = GuardOptions { mappings, upstream: proxy.map(upstream).transpose()?, ..GuardOptions::default() };
-    Guard::start(options).await.map_err(internal("egress guard"))
+async fn start_guard(demo: Option<&DemoSite>, config: &Browser) -> Result<Guard, StartError> {
+    let map = |host: &str, to| Mapping { host: host.to_owned(), port: 80, to };
+    let demo = demo.map(|demo| map(DEMO_HOST, demo.addr()));
+    let mappings = config.hosts.iter().map(|(host, to)| map(host, *to)).chain(demo).collect();
+    let upstream = config.proxy.as_ref().map(upstream).transpose()?;
+    Guard::start(GuardOptions { mappings, upstream, ..GuardOptions::default() }).await.map_err(internal("egress guard"))
 }
 
 fn upstream(proxy: &Proxy) -> Result<Upstream, StartError> {

@@ -173,9 +173,7 @@ impl Dispatcher {
     /// they have answered, what their manifests say stands.
     pub fn models(&self) -> Vec<ModelInfo> {
         let of = |adapter: &Arc<Adapter>| {
-            if !self.0.draining.is_cancelled() && self.0.catalog.is_due(adapter) {
-                self.0.tasks.spawn(catalog::discover(Arc::clone(&self.0), Arc::clone(adapter)));
-            }
+            self.ask_if_due(adapter);
             let manifest = &adapter.manifest;
             let state = self.0.state(&manifest.id);
             let describe = |model: Model| ModelInfo {
@@ -191,6 +189,22 @@ impl Dispatcher {
             self.0.catalog.models(adapter).into_iter().map(describe).collect::<Vec<_>>()
         };
         self.0.registry.all().iter().flat_map(of).collect()
+    }
+
+    /// Before a request for this model: where it is not known, and its adapter has not said yet which there are, waits for that.
+    pub async fn learn(&self, model: &str) {
+        let adapter = model.split_once('/').and_then(|(id, _)| self.0.registry.get(id));
+        let Some(adapter) = adapter.filter(|_| self.0.available().is_ok() && self.0.find(model).is_err()) else {
+            return;
+        };
+        self.ask_if_due(&adapter);
+        self.0.catalog.first_answer(&adapter).await;
+    }
+
+    fn ask_if_due(&self, adapter: &Arc<Adapter>) {
+        if !self.0.draining.is_cancelled() && self.0.catalog.is_due(adapter) {
+            self.0.tasks.spawn(catalog::discover(Arc::clone(&self.0), Arc::clone(adapter)));
+        }
     }
 
     /// The adapters, to look at and to manage.

@@ -1,12 +1,9 @@
 //! The origins that a manifest may name: `https://host[:port]`, or `https://*.host` for all names below one that somebody
-//! has registered.
+//! has registered; and `http://<id>.localhost` for the application of the adapter of that id, on the operator's own machine.
 
 use std::fmt;
 
 use url::{Host, Url};
-
-/// The demo site's. No other adapter may name it, and no other server can have it.
-const DEMO: &str = "http://demo.localhost";
 
 /// Why a text is not an origin that can be granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +14,7 @@ pub enum OriginError {
     Malformed,
     #[error("an origin names a host, not an address")]
     Address,
-    #[error("an origin does not name this machine")]
+    #[error("an origin does not name this machine; an application on it is http://<the adapter's id>.localhost")]
     Local,
     #[error("a wildcard stands for names below a domain that somebody has registered, not below a public suffix")]
     PublicSuffix,
@@ -66,15 +63,29 @@ impl Origin {
         Ok(Origin { scheme: "https", host, below, port })
     }
 
-    /// As [`Origin::parse`], but takes the bundled demo's reserved origin too.
+    /// As [`Origin::parse`], but takes the one origin on the operator's own machine that this adapter may have, too:
+    /// `http://<id>.localhost`. It leads nowhere unless the operator says where, by `browser.hosts`.
     ///
     /// # Errors
     /// See [`OriginError`].
-    pub fn parse_with_demo(text: &str) -> Result<Origin, OriginError> {
-        if text == DEMO {
-            return Ok(Origin { scheme: "http", host: "demo.localhost".to_owned(), below: false, port: 80 });
+    pub fn parse_for(text: &str, id: &str) -> Result<Origin, OriginError> {
+        match local_name(text) {
+            Some(name) if name == id => Ok(Origin::local(name)),
+            Some(_) => Err(OriginError::Local),
+            None => Origin::parse(text),
         }
-        Origin::parse(text)
+    }
+
+    /// An origin of a manifest that has been read: whose it is was looked at then.
+    ///
+    /// # Errors
+    /// See [`OriginError`].
+    pub fn parse_granted(text: &str) -> Result<Origin, OriginError> {
+        local_name(text).map_or_else(|| Origin::parse(text), |name| Ok(Origin::local(name)))
+    }
+
+    fn local(name: &str) -> Origin {
+        Origin { scheme: "http", host: format!("{name}.localhost"), below: false, port: 80 }
     }
 
     /// The origin of a site that the lab serves on this machine: http and any name below `demo.localhost`. No manifest can name
@@ -134,6 +145,18 @@ impl Origin {
             Origin { scheme, host, below: false, port: url.and_then(|url| url.port_or_known_default()).unwrap_or(0) }
         })
     }
+}
+
+/// The name in `http://<name>.localhost`, where it is one that can be mapped.
+fn local_name(text: &str) -> Option<&str> {
+    let name = text.strip_prefix("http://")?.strip_suffix(".localhost")?;
+    is_label(name).then_some(name)
+}
+
+/// Whether a text can stand between two dots of a host name, in its one spelling.
+pub fn is_label(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=63).contains(&text.len()) && text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 fn check_name(host: &str) -> Result<(), OriginError> {
@@ -212,6 +235,27 @@ mod tests {
         ] {
             assert_eq!(Origin::parse(text), Err(error), "{text}");
         }
+    }
+
+    #[test]
+    fn an_application_on_this_machine_belongs_to_one_adapter() {
+        assert_eq!(Origin::parse_for("http://demo.localhost", "demo").unwrap().to_string(), "http://demo.localhost");
+        assert_eq!(Origin::parse_for("https://a.example", "demo").unwrap().to_string(), "https://a.example");
+        for (text, error) in [
+            ("http://other.localhost", OriginError::Local),
+            ("http://demo.localhost/", OriginError::NotHttps),
+            ("http://demo.localhost:80", OriginError::NotHttps),
+            ("http://a.demo.localhost", OriginError::NotHttps),
+            ("http://DEMO.localhost", OriginError::NotHttps),
+            ("http://.localhost", OriginError::NotHttps),
+            ("http://localhost", OriginError::NotHttps),
+            ("http://demo.example", OriginError::NotHttps),
+            ("https://demo.localhost", OriginError::Local),
+        ] {
+            assert_eq!(Origin::parse_for(text, "demo"), Err(error), "{text}");
+        }
+        assert!(Origin::parse_granted("http://other.localhost").is_ok());
+        assert!(Origin::parse_granted("http://a.other.localhost").is_err());
     }
 
     #[test]

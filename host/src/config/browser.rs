@@ -1,5 +1,6 @@
 //! `browser`: which Chromium, and how it is started.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::key::Key;
@@ -22,6 +23,12 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Choice(&["auto", "on", "off"]),
         "auto",
         "auto tries with Chromium's sandbox first",
+    ),
+    Key::new(
+        "browser.hosts",
+        Shape::Hosts,
+        "",
+        "where applications on this machine are that adapters know as `<id>.localhost`",
     ),
     Key::new("browser.proxy.enable", Shape::Bool, "false", "whether pages are reached through a proxy of yours"),
     Key::new("browser.proxy.type", Shape::Choice(PROXY_KINDS), "http", "what the proxy speaks"),
@@ -91,6 +98,8 @@ pub struct Browser {
     pub headless: bool,
     pub fission: bool,
     pub sandbox: Sandbox,
+    /// Names of applications on this machine, and where they listen.
+    pub hosts: Vec<(String, SocketAddr)>,
     pub proxy: Option<Proxy>,
 }
 
@@ -105,6 +114,7 @@ impl Browser {
                 "off" => Sandbox::Off,
                 _ => Sandbox::Auto,
             },
+            hosts: values.addresses("browser.hosts"),
             proxy: Proxy::read(values, "browser.proxy"),
         }
     }

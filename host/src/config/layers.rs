@@ -102,7 +102,7 @@ impl Merge<'_> {
     /// A value that comes as text.
     fn text(&mut self, key: Key, place: &str, value: &str) {
         let node = match key.shape {
-            Shape::List(_) | Shape::Texts | Shape::Free => match yaml::parse(value) {
+            Shape::List(_) | Shape::Texts | Shape::Hosts | Shape::Free => match yaml::parse(value) {
                 Ok(node) => node,
                 Err(message) => return self.problem(place, key.path, message),
             },

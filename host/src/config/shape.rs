@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::key::Key;
 use super::node::Node;
+use crate::browser::is_label;
 
 /// The shape of a value. Every value is checked against it once, in whatever layer it stands.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +22,8 @@ pub(super) enum Shape {
     Choice(&'static [&'static str]),
     /// Where something listens that only this machine may reach.
     Loopback,
+    /// Names below `.localhost`, and where each is served on this machine.
+    Hosts,
     Text,
     /// Several of them.
     Texts,
@@ -39,6 +42,7 @@ impl Shape {
             Self::Bytes => "a size, such as 32MB or a number of bytes".into(),
             Self::Choice(all) => format!("one of {}", all.join(", ")),
             Self::Loopback => "a loopback address and a port, such as 127.0.0.1:8090".into(),
+            Self::Hosts => "names such as app.localhost, each with a loopback address and a port: {app.localhost: \"127.0.0.1:8080\"}".into(),
             Self::Text => "a text".into(),
             Self::Texts => "a list of texts, such as [a, b]".into(),
             Self::List(_) => "a list of sections".into(),
@@ -75,6 +79,10 @@ impl Shape {
             (Self::Loopback, Node::Text(text)) => {
                 text.parse::<SocketAddr>().ok().filter(|addr| addr.ip().is_loopback()).map(|_| node.clone())
             }
+            (Self::Hosts, Node::Map(entries)) => {
+                entries.iter().try_for_each(|(name, to)| host(name, to))?;
+                Some(node.clone())
+            }
             (Self::Texts, Node::List(items)) => {
                 items.iter().all(|item| matches!(item, Node::Text(_))).then(|| node.clone())
             }
@@ -90,6 +98,18 @@ impl Shape {
     fn found(self, node: &Node) -> String {
         format!("expected {}, found {node}", self.expects())
     }
+}
+
+/// One name and its address.
+fn host(name: &str, to: &Node) -> Result<(), String> {
+    let label = name.strip_suffix(".localhost").filter(|label| is_label(label));
+    if label.is_none() {
+        return Err(format!("expected a name such as app.localhost, in small letters, found {name:?}"));
+    }
+    if label == Some("demo") {
+        return Err("demo.localhost is the demo site's: take another name".into());
+    }
+    Shape::Loopback.check(to).map(drop).map_err(|message| format!("{name}: {message}"))
 }
 
 /// A day: no wait is longer, and sums stay far from overflow.
@@ -164,6 +184,29 @@ mod tests {
         let check = |text: &str| Shape::Loopback.check(&Node::Text(text.into())).is_ok();
         assert!(check("127.0.0.1:0") && check("[::1]:80"));
         assert!(!check("0.0.0.0:80") && !check("127.0.0.1") && !check("localhost:80"));
+    }
+
+    #[test]
+    fn hosts_lead_from_this_machine_to_this_machine() {
+        let check = |name: &str, to: &str| {
+            Shape::Hosts.check(&Node::Map(vec![(name.into(), Node::Text(to.into()))])).err().unwrap_or_default()
+        };
+        for (name, to, message) in [
+            ("app.localhost", "127.0.0.1:8080", ""),
+            ("my-app.localhost", "[::1]:1", ""),
+            ("app.example", "127.0.0.1:8080", "expected a name such as app.localhost"),
+            ("a.b.localhost", "127.0.0.1:8080", "found \"a.b.localhost\""),
+            ("App.localhost", "127.0.0.1:8080", "in small letters"),
+            ("localhost", "127.0.0.1:8080", "expected a name"),
+            ("demo.localhost", "127.0.0.1:8080", "take another name"),
+            ("app.localhost", "10.0.0.1:8080", "app.localhost: expected a loopback address"),
+            ("app.localhost", "127.0.0.1", "app.localhost: expected a loopback address"),
+        ] {
+            assert!(
+                check(name, to).contains(message) && check(name, to).is_empty() == message.is_empty(),
+                "{name} {to}"
+            );
+        }
     }
 
     #[test]

@@ -95,6 +95,15 @@ impl Values {
         }
     }
 
+    /// The entries of a section of names and addresses.
+    pub(super) fn addresses(&self, path: &str) -> Vec<(String, SocketAddr)> {
+        let address = |(name, node): &(String, Node)| match node {
+            Node::Text(text) => Some((name.clone(), text.parse().ok()?)),
+            _ => None,
+        };
+        self.entries(path).iter().filter_map(address).collect()
+    }
+
     /// Whether it was written, rather than left at its default.
     pub(super) fn was_given(&self, path: &str) -> bool {
         self.given.contains(path)

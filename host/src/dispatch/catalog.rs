@@ -1,11 +1,13 @@
 //! Which models each adapter offers: the manifest's, until the adapter itself has said what its account has.
 //!
 //! An adapter is asked when somebody wants the list, in the background and on a page that is leased like any other; whoever asks
-//! gets what is known at once.
+//! gets what is known at once. Who names a model that is not known yet waits for the first answer.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
 
 use super::Inner;
 use crate::plugin::{Adapter, Model};
@@ -28,11 +30,15 @@ struct Entry {
 
 /// What adapters have said, by their id.
 #[derive(Debug, Default)]
-pub(super) struct Catalog(Mutex<BTreeMap<String, Entry>>);
+pub(super) struct Catalog {
+    entries: Mutex<BTreeMap<String, Entry>>,
+    /// Told whenever an adapter has been asked.
+    asked: Notify,
+}
 
 impl Catalog {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The models that an adapter offers, as far as is known.
@@ -68,6 +74,26 @@ impl Catalog {
             entry.due = Some(Instant::now() + if models.is_some() { FRESH } else { RETRY });
             // What was known stays when a later try fails.
             entry.models = models.or(entry.models.take());
+        }
+        drop(known);
+        self.asked.notify_waiters();
+    }
+
+    /// Whether it is being asked, and has not said anything before.
+    fn is_awaited(&self, adapter: &Adapter) -> bool {
+        let known = self.lock();
+        let entry = known.get(&adapter.manifest.id).filter(|entry| entry.hash == adapter.hash);
+        entry.is_some_and(|entry| entry.models.is_none() && entry.due.is_none())
+    }
+
+    /// Waits until an adapter that is being asked for the first time has answered, or has failed to.
+    pub(super) async fn first_answer(&self, adapter: &Adapter) {
+        loop {
+            let asked = self.asked.notified();
+            if !self.is_awaited(adapter) {
+                return;
+            }
+            asked.await;
         }
     }
 }

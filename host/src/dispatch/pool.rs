@@ -11,6 +11,9 @@ use tokio_util::task::TaskTracker;
 use crate::browser::{Instance, InstanceState, Page, PageError, PageSpec, Pointer, RewriteGrant};
 use crate::plugin::{Manifest, Rewritable};
 
+/// The demo site. Its pages share no cookie jar: there is no account worth keeping, and HTTP/1.1 allows a jar six connections to
+/// one host, each of which an answer takes up.
+const DEMO: &str = "demo.localhost";
 /// A page that says nothing for this long between two requests is replaced.
 const HANGS: Duration = Duration::from_secs(3);
 /// How often a page is opened anew whose browser died under it.
@@ -203,8 +206,7 @@ fn spec(manifest: &Manifest) -> PageSpec {
         rewrite: manifest.rewrite.iter().map(rewrite).collect(),
         save: manifest.save.clone(),
         stop_button: manifest.stop_button.clone(),
-        // Until accounts come, no adapter has cookies that should last.
-        throwaway: true,
+        throwaway: manifest.entry.host_str() == Some(DEMO),
     }
 }
 

@@ -104,8 +104,8 @@ impl RewriteGrant {
 
 /// Whether one of these origins covers another, which may be a wildcard itself. What cannot be read covers nothing.
 fn covers_origin(own: &[String], asked: &str) -> bool {
-    let Ok(asked) = Origin::parse_with_demo(asked) else { return false };
-    own.iter().any(|own| Origin::parse_with_demo(own).is_ok_and(|own| own.contains(&asked)))
+    let Ok(asked) = Origin::parse_granted(asked) else { return false };
+    own.iter().any(|own| Origin::parse_granted(own).is_ok_and(|own| own.contains(&asked)))
 }
 
 fn covers_pattern(own: &[String], asked: &str) -> bool {

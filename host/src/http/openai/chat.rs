@@ -82,6 +82,7 @@ async fn answer(
     let (stream, include_usage, ignored) = (draft.stream, draft.include_usage, draft.ignored.join(", "));
     let request = Request { fingerprint: Some(fingerprint), ..draft.into_request(context.id.clone(), fetched) };
     let answer = Answer::new(&request, completion_header(&request), context.log.clone());
+    edge.dispatcher.learn(&request.model).await;
     // A model that is not there is told by `submit`.
     let kind = edge.dispatcher.kind(&request.model).unwrap_or_default();
     let rendered = prompt::render(&request, kind);

@@ -11,8 +11,6 @@ use super::{Features, Limits, Model, Overflow, Problem, Rewritable, Version};
 use crate::browser::{Origin, Selector, UrlPattern};
 use crate::chat::Kind;
 
-/// The one adapter that may name the reserved origin of the demo site.
-const DEMO: &str = "demo";
 /// No list of a manifest may be longer: who needs more has another fault.
 const MAX_ITEMS: usize = 64;
 const MAX_TEXT: usize = 200;
@@ -93,8 +91,7 @@ impl Findings {
     }
 
     fn origin(&mut self, field: &str, shown: &str, text: &str) -> Option<Origin> {
-        let parsed = if self.id == DEMO { Origin::parse_with_demo(text) } else { Origin::parse(text) };
-        parsed.map_err(|error| self.note(field, shown, error.to_string())).ok()
+        Origin::parse_for(text, &self.id).map_err(|error| self.note(field, shown, error.to_string())).ok()
     }
 
     pub(super) fn patterns(&mut self, field: &str, texts: &[String], pass: &[Origin]) -> Vec<UrlPattern> {
