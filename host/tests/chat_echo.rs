@@ -159,7 +159,7 @@ async fn each_model_is_the_one_that_was_asked_for() {
 
     let models = client.get("/v1/models").await;
     let ids: Vec<&str> = models.body["data"].as_array().unwrap().iter().map(|m| m["id"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["demo/echo", "demo/reasoner", "demo/image", "demo/script"]);
+    assert_eq!(ids, ["demo/echo", "demo/reasoner", "demo/image", "demo/script", "demo/list"]);
     for id in ids {
         assert_eq!(client.get(&format!("/v1/models/{id}")).await.body["id"], id);
     }

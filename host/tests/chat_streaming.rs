@@ -87,3 +87,22 @@ async fn a_stop_word_ends_the_answer_and_the_site_is_told() {
     assert_eq!(site.until_closed("stop").await["state"], "aborted");
     assert_eq!(client.ask(&ask("demo/echo", "next")).await.text(), "next");
 }
+
+#[tokio::test]
+async fn an_answer_that_is_only_in_the_page_is_read_whole() {
+    let server = Server::builder().config("server: {keepalive: {holdStatus: 100ms}}").start_ready();
+    let (client, site) = (Client::of(&server), Site::of(&server));
+    let rows = (0..150).map(|n| format!("Row {n} of the answer, *{n}*")).collect::<Vec<_>>().join("\n\n");
+    let request = ask("demo/list", &format!("fixture=rest rate=1000 chunk=5\n{rows}"));
+    let events = client.stream(request).await.rest().await;
+    assert_eq!(joined(&events, "content"), rows);
+    assert!(events.iter().filter(|event| event.delta("content").is_some()).count() > 10, "it comes in pieces");
+
+    // It is stopped like any other.
+    let mut stream = client.stream(ask("demo/list", "tokens=9 rate=0 gate=1 mark=list")).await;
+    site.let_go("list", 4).await;
+    assert!(stream.next_text().await.unwrap().starts_with("t0"));
+    drop(stream);
+    let end = site.until_closed("list").await;
+    assert!(end["state"] == "aborted" && end["stopped"] == true, "{end}");
+}

@@ -1,5 +1,6 @@
 //! The adapter of the demo site, written as any author would write one: it knows what the page shows and sends, and nothing else.
 
+mod rows;
 mod wire;
 
 use webai_adapter::{
@@ -8,8 +9,8 @@ use webai_adapter::{
 
 const CHAT_URL: &str = "http://demo.localhost/api/chat";
 const COMPOSER: &str = "testid=composer";
-const SEND: &str = "testid=send";
-const STOP: &str = "testid=stop";
+pub(crate) const SEND: &str = "testid=send";
+pub(crate) const STOP: &str = "testid=stop";
 const MODEL_NAME: &str = "testid=model-name";
 /// The page says when it is ready for a person, and which of its views it shows.
 const VIEW: &str = "css=body[data-ready], body[data-view=sign-in], body[data-view=challenge]";
@@ -41,6 +42,9 @@ impl Adapter for Demo {
         page.step("type the prompt");
         page.within(Seconds(5), |page| page.fill(COMPOSER, &request.prompt()))?;
 
+        if request.model() == "list" {
+            return rows::answer(page, reply);
+        }
         page.step("send");
         let answer = Answer::expect(page, &Filter::post(CHAT_URL), STOP)?;
         reply.submitting();
@@ -84,7 +88,7 @@ fn view(page: &Page) -> Result<String, Failure> {
 }
 
 /// A banner that was there before anything was sent.
-fn limit_banner(page: &Page) -> Result<(), Failure> {
+pub(crate) fn limit_banner(page: &Page) -> Result<(), Failure> {
     const BANNER: &str = "testid=banner";
     if !page.visible(BANNER)? {
         return Ok(());
@@ -124,6 +128,7 @@ fn label(model: &str) -> Result<&'static str, Failure> {
         "reasoner" => "Reasoner",
         "image" => "Image",
         "script" => "Script",
+        "list" => "List",
         _ => return Err(Failure::ModelUnavailable(format!("the demo site has no model {model:?}"))),
     })
 }

@@ -17,7 +17,7 @@ use super::answer::{self, Answer};
 use super::play::{Player, Target};
 use super::script::{Fault, Script, mark_of};
 use super::session::{self, Person};
-use super::site::{File, Message, Mood, Site};
+use super::site::{File, LIST, Message, Mood, Site};
 use super::stats::Arrival;
 
 const PROMPT_BYTES_MAX: usize = 8 << 20;
@@ -90,7 +90,10 @@ async fn chat(State(site): State<Arc<Site>>, headers: HeaderMap, Json(ask): Json
         thinking: ask.thinking,
         conversation: &conversation,
     });
-    let script = if ask.model == "script" { Script::parse(&ask.prompt) } else { Ok(Script::default()) };
+    let script = match ask.model.as_str() {
+        "script" | LIST => Script::parse(&ask.prompt),
+        _ => Ok(Script::default()),
+    };
     let script = match script {
         Ok(script) => in_its_place(script),
         Err(message) => return refuse(&site, stream, StatusCode::BAD_REQUEST, None, bad(&message)),
@@ -133,7 +136,7 @@ fn answer_of(ask: &Ask, script: &Script, files: &[File]) -> Option<Answer> {
         "echo" => answer::echo(&ask.prompt, &lines, ask.thinking),
         "reasoner" => answer::reasoner(&ask.prompt, ask.thinking),
         "image" => answer::picture(&ask.prompt),
-        "script" => answer::scripted(script, &ask.prompt, ask.thinking),
+        "script" | LIST => answer::scripted(script, &ask.prompt, ask.thinking),
         _ => return None,
     })
 }

@@ -28,6 +28,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
     [
         ("/app.js", "text/javascript", include_str!("page/app.js")),
         ("/answer.js", "text/javascript", include_str!("page/answer.js")),
+        ("/rows.js", "text/javascript", include_str!("page/rows.js")),
         ("/markdown.js", "text/javascript", include_str!("page/markdown.js")),
         ("/challenge.js", "text/javascript", include_str!("page/challenge.js")),
         ("/style.css", "text/css", include_str!("page/style.css")),

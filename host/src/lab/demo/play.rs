@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::answer::{Act, Answer, Field};
 use super::script::{End, Fault};
-use super::site::{Message, Site};
-use super::wire::{Op, Writer, event};
+use super::site::{LIST, Message, Site};
+use super::wire::{Op, Writer, event, seal};
 
 /// Between two pieces of a cut stream: enough for them to be sent apart.
 const BETWEEN_CUTS: Duration = Duration::from_millis(1);
@@ -110,6 +110,7 @@ impl Player {
                 sleep(BEFORE_BREAK).await;
                 return Some(Err(io::Error::other("cut off, as the script says")));
             };
+            let text = if self.target.model == LIST { seal(&text) } else { text };
             if self.answer.cut {
                 self.waiting.extend_from_slice(text.as_bytes());
             } else if !text.is_empty() {

@@ -42,11 +42,15 @@ pub(super) struct Model {
     pub(super) about: &'static str,
 }
 
-pub(super) const MODELS: [Model; 4] = [
+/// The model whose answers are nowhere but in the page: sealed on their way, and shown in a list that keeps only what is in view.
+pub(super) const LIST: &str = "list";
+
+pub(super) const MODELS: [Model; 5] = [
     Model { id: "echo", label: "Echo", about: "Says what it was sent" },
     Model { id: "reasoner", label: "Reasoner", about: "Thinks, then counts words" },
     Model { id: "image", label: "Image", about: "Draws a small landscape" },
     Model { id: "script", label: "Script", about: "Does what the first line says" },
+    Model { id: LIST, label: "List", about: "Keeps only what is in view" },
 ];
 
 /// One message of a conversation.

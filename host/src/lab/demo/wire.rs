@@ -3,7 +3,12 @@
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+
+/// What `answer.js` undoes.
+const SEAL: u8 = 0x5a;
 
 /// Milliseconds since 1970, to the microsecond.
 pub(super) fn now_ms() -> f64 {
@@ -75,6 +80,15 @@ pub(super) fn event(data: &str) -> String {
     format!("data: {data}\n\n")
 }
 
+/// Makes events unreadable to all but the page: each byte of the data is changed, and Base64 written.
+pub(super) fn seal(events: &str) -> String {
+    let sealed = |line: &str| match line.strip_prefix("data: ") {
+        Some(data) => format!("data: ~{}", STANDARD.encode(data.bytes().map(|byte| byte ^ SEAL).collect::<Vec<_>>())),
+        None => line.to_owned(),
+    };
+    events.split('\n').map(sealed).collect::<Vec<_>>().join("\n")
+}
+
 /// UTF-16 as a JSON string. Halves of surrogate pairs are escaped: JSON can say them, UTF-8 cannot.
 fn json_string(units: &[u16], ascii_only: bool) -> String {
     let mut out = String::with_capacity(units.len() + 2);
@@ -112,6 +126,11 @@ mod tests {
             prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
             prop_assert!(!ascii || json.is_ascii());
         }
+    }
+
+    #[test]
+    fn sealed_events_are_events() {
+        assert_eq!(seal("data: a\n\ndata: b\n\n: ping\n\n"), "data: ~Ow==\n\ndata: ~OA==\n\n: ping\n\n");
     }
 
     #[test]

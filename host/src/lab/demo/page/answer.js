@@ -1,6 +1,7 @@
 // One answer: reading its event stream, applying patches, showing it.
 
 import { markdown, picture } from '/markdown.js';
+import { Rows } from '/rows.js';
 
 // Applies one patch to the document of conversation and message. A line leaves out the path and operation that it
 // shares with the line before.
@@ -48,6 +49,12 @@ export async function* events(body) {
     reader.cancel().catch(() => {});
   }
 }
+
+// The answers of one model are sealed on their way: whoever reads the page's traffic learns nothing of them.
+export const unsealed = (data) => {
+  if (!data.startsWith('~')) return data;
+  return new TextDecoder().decode(Uint8Array.from(atob(data.slice(1)), (char) => char.charCodeAt(0) ^ 0x5a));
+};
 
 // Names an element for tests, as the page of this day names them.
 export const name = (made, testid) => {
@@ -118,12 +125,18 @@ export class Bubble {
     const start = performance.now();
     const box = this.thread;
     const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 80;
-    const { reasoning, parts, error, finish } = this.message;
+    const { reasoning, parts, error, finish, model, status } = this.message;
+    let keep = false;
     this.reasoning.hidden = !reasoning;
     this.thought.textContent = reasoning;
     const content = document.createDocumentFragment();
     for (const part of parts) {
-      if (part.type === 'text') content.append(markdown(part.text));
+      if (part.type === 'text' && model === 'list') {
+        this.rows ??= new Rows();
+        this.rows.show(part.text, status);
+        if (!this.rows.box.isConnected) content.append(this.rows.box);
+        else keep = true;
+      } else if (part.type === 'text') content.append(markdown(part.text));
       else if (part.type === 'image') {
         const img = picture(part.url, part.alt ?? '');
         if (!img) continue;
@@ -138,7 +151,9 @@ export class Bubble {
       note.dataset.code = error?.code ?? 'content_filter';
       content.append(note);
     }
-    this.body.replaceChildren(content);
+    if (keep) this.body.append(content);
+    else this.body.replaceChildren(content);
+    this.rows?.place();
     if (atEnd) box.scrollTop = box.scrollHeight;
     this.cost = performance.now() - start;
   }

@@ -1,6 +1,6 @@
 // The chat page.
 
-import { Bubble, Patches, events, name } from '/answer.js';
+import { Bubble, Patches, events, name, unsealed } from '/answer.js';
 
 // By the names that the page was made with; a redesign renames the attributes, not these.
 const ui = {};
@@ -227,7 +227,8 @@ const ask = async (running, body) => {
   const patches = new Patches();
   running.bubble = new Bubble(ui.thread, 'assistant');
   const old = { status: 'streaming', reasoning: '', parts: [{ type: 'text', text: '' }] };
-  for await (const data of events(answer.body)) {
+  for await (const sealed of events(answer.body)) {
+    const data = unsealed(sealed);
     if (data === '[DONE]') return;
     const event = JSON.parse(data);
     if ('delta' in event || 'finish' in event) {
