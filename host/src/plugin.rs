@@ -36,7 +36,7 @@ pub use grant::{Grant, MEANING, RewriteGrant};
 pub use guest_log::{AdapterLog, Level, LogLine};
 pub use handles::Means;
 pub use health::Health;
-pub use loader::{Adapter, LoadError, try_load};
+pub use loader::{Adapter, LoadError, try_link};
 pub use manifest::{Features, Manifest, ManifestError, Model, Overflow, Problem, Rewritable, Rung, Schema, Version};
 pub use package::{MAX_SIZE, PackageError, pack, read_manifest};
 pub use registry::{

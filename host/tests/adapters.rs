@@ -343,7 +343,13 @@ async fn a_bundled_adapter_serves_once_somebody_wants_it() {
         entries.iter().find(|entry| entry["id"] == "other").unwrap()["state"].as_str().unwrap().to_owned()
     };
 
+    // Models are there once there is a browser.
+    let ready = |server: &Server| {
+        let answer = |server: &Server| server.raw(b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        assert!(server.wait_for(|server| answer(server).starts_with("HTTP/1.1 200")), "{}", server.log());
+    };
     let server = bench.server("");
+    ready(&server);
     until(&bench, &server, "the demo serves", |e| e["state"] == "serving").await;
     let models = Client::of(&server).with_key(&bench.key()).get("/v1/models").await;
     assert!(!models.body.to_string().contains("other/"), "{models:?}");
@@ -368,4 +374,40 @@ async fn a_bundled_adapter_serves_once_somebody_wants_it() {
         until(&bench, &server, "the demo serves", |e| e["state"] == "serving").await;
         assert_eq!(state(&server), "serving", "{config}");
     }
+}
+
+#[tokio::test]
+async fn what_is_dropped_in_and_cannot_serve_says_why() {
+    let bench = Bench::new();
+    let server = bench.server("adapters: {allowUnapproved: true}");
+    let command = "(component (import \"wasi:cli/environment@0.2.0\" (instance (export \"f\" (func)))))";
+    let later = "(component (import \"webai:adapter/page@0.9.0\" (instance (export \"f\" (func)))))";
+    for (what, wat, reason) in [("command", command, "it needs WASI"), ("later", later, "webai:adapter/page@0.9.0")] {
+        let module = bench.scratch.path().join("module.wasm");
+        std::fs::write(&module, wat::parse_str(wat).unwrap()).unwrap();
+        let output = bench.scratch.path().join("packed.wasm");
+        let toml = bench.scratch.path().join("adapter.toml");
+        std::fs::write(&toml, include_str!("../../adapters-wasm/demo/adapter.toml")).unwrap();
+        let mut pack = Command::new(env!("CARGO_BIN_EXE_webai2api"));
+        pack.args(["adapter", "pack"]).arg(module).arg("--manifest").arg(toml).arg("--output").arg(&output);
+        assert!(pack.output().unwrap().status.success());
+        bench.drop_in(&output);
+        let told = |entry: &Value| entry["problem"].as_str().is_some_and(|problem| problem.contains(reason));
+        let entry = until(&bench, &server, what, told).await;
+        assert_eq!((&entry["state"], &entry["version"]), (&Value::from("failed"), &Value::Null));
+    }
+    // A good one heals it; a second file of the same id is named and left alone; and no version goes back by itself.
+    bench.drop_in(&bench.version("0.5.0"));
+    until(&bench, &server, "it serves", |entry| entry["version"] == "0.5.0").await;
+    let other = bench.data.path().join("data/adapters/other.wasm");
+    std::fs::copy(bench.version("0.6.0"), &other).unwrap();
+    let named = |entry: &Value| {
+        entry["problem"].as_str().is_some_and(|problem| problem.contains("another file of the same id serves: remove"))
+    };
+    until(&bench, &server, "the second file is named", named).await;
+    std::fs::remove_file(&other).unwrap();
+    let older = bench.version("0.4.0");
+    let shown = refused(&bench, &server, &["install", older.to_str().unwrap(), "--approve"]);
+    assert!(shown.contains("demo 0.4.0 is older than 0.5.0") && shown.contains("use rollback"), "{shown}");
+    until(&bench, &server, "nothing has changed", |entry| entry["version"] == "0.5.0").await;
 }

@@ -81,7 +81,7 @@ async fn the_contracts_data_functions_do_what_they_say() {
         assert!(saved.contains(" true"), "{saved}");
     }
     let elsewhere = answer(&client, "save elsewhere").await;
-    assert_eq!(elsewhere, "not granted: saving from http://demo.localhost");
+    assert_eq!(elsewhere, "not granted: saving from http://demo.localhost (capabilities.save)");
     assert_eq!(answer(&client, "save body").await, "invalid-pointer");
 
     assert_eq!(answer(&client, "get cookie").await, "nothing");

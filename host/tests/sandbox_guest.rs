@@ -29,8 +29,13 @@ fn run(command: &mut Command) -> String {
 
 /// Builds the guest as every adapter is built, and packs it into a folder.
 fn build_into(folder: &Path) {
+    build(folder, "demo", &[]);
+}
+
+/// The same, under an id, and with features.
+fn build(folder: &Path, id: &str, features: &[&str]) {
     let guest = repository().join("host/tests/guests/hostile");
-    let target = repository().join("target/guest-tests");
+    let target = repository().join("target/guest-tests").join(features.concat());
     let rustc = run(Command::new(repository().join("scripts/guest-toolchain")).env("GUEST_QUIET", "1"));
     let mut cargo = Command::new(env!("CARGO"));
     for name in
@@ -39,11 +44,18 @@ fn build_into(folder: &Path) {
         cargo.env_remove(name);
     }
     cargo.env("RUSTC", rustc).args(["build", "--locked", "--release", "--quiet", "--target", "wasm32-unknown-unknown"]);
+    cargo.arg("--features").arg(features.join(","));
     run(cargo.arg("--manifest-path").arg(guest.join("Cargo.toml")).arg("--target-dir").arg(&target));
     let module = target.join("wasm32-unknown-unknown/release/webai_test_guest_hostile.wasm");
     let mut pack = Command::new(env!("CARGO_BIN_EXE_webai2api"));
-    pack.args(["adapter", "pack"]).arg(module).arg("--manifest").arg(guest.join("adapter.toml"));
-    run(pack.arg("--output").arg(folder.join("demo.wasm")));
+    let manifest = folder.join("adapter.toml");
+    let text = std::fs::read_to_string(guest.join("adapter.toml")).unwrap();
+    let named =
+        text.replace("id = \"demo\"", &format!("id = {id:?}")).replace("demo.localhost", &format!("{id}.localhost"));
+    std::fs::write(&manifest, named).unwrap();
+    pack.args(["adapter", "pack"]).arg(module).arg("--manifest").arg(&manifest);
+    run(pack.arg("--output").arg(folder.join(format!("{id}.wasm"))));
+    std::fs::remove_file(manifest).unwrap();
 }
 
 #[tokio::test]
@@ -241,4 +253,81 @@ fn resident(pid: u32) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() << 10
+}
+
+#[tokio::test]
+async fn a_trap_in_any_export_is_an_error_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    build_into(folder.path());
+    let bundled = folder.path().to_str().unwrap();
+    // Saying which models there are.
+    let config = "adapters: {crashes: 2}\nbackend: {adapter: {demo: {trap: models}}}";
+    let server = Server::builder().config(config).env("WEBAI_BUNDLED", bundled).start_ready();
+    let client = Client::of(&server);
+    let unknown = client.ask(&ask("demo/other", "flow")).await;
+    assert_eq!(unknown.error(), (404, "model_not_found"), "it was asked, and trapped: {unknown:?}");
+    assert!(server.wait_for(|server| server.log().contains("the adapter cannot say which models there are")));
+    let models = client.get("/v1/models").await.body;
+    assert_eq!(models["data"][0]["id"], "demo/script", "the manifest's stand: {models}");
+    let mut flow = client.stream(ask("demo/script", "flow")).await;
+    assert!(flow.next_text().await.is_some());
+    drop((flow, server));
+
+    // Before anything is called.
+    build(folder.path(), "demo", &["initialize"]);
+    let server = Server::builder().config("adapters: {crashes: 2}").env("WEBAI_BUNDLED", bundled).start_ready();
+    let client = Client::of(&server);
+    for _ in 0..2 {
+        assert_eq!(client.ask(&ask("demo/script", "flow")).await.error(), (502, "adapter_crashed"));
+    }
+    assert_eq!(client.ask(&ask("demo/script", "flow")).await.error(), (503, "adapter_quarantined"));
+    assert!(server.is_alive());
+}
+
+/// A model's bare name goes to the adapter that fares best; who is out of use stays so, and is the last to be taken.
+#[tokio::test]
+async fn a_healthy_adapter_is_preferred_and_a_restart_forgives_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = tempfile::tempdir().unwrap();
+    build(folder.path(), "demo", &[]);
+    build(folder.path(), "second", &[]);
+    // The same site, under the second one's own name.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = format!(
+        "adapters: {{crashes: 5, enabled: [second]}}\ndemo: {{listen: \"127.0.0.1:{port}\"}}\n\
+         browser: {{hosts: {{second.localhost: \"127.0.0.1:{port}\"}}}}"
+    );
+    let start = || {
+        let builder = Server::builder().config(&config).data_dir(data.path());
+        builder.env("WEBAI_BUNDLED", folder.path().to_str().unwrap()).start_ready()
+    };
+    let key = || std::fs::read_to_string(data.path().join("admin-key")).unwrap().trim().to_owned();
+    let who = async |client: &Client| {
+        let mut flow = client.stream(ask("script", "flow")).await;
+        assert!(flow.next_text().await.is_some());
+        flow.headers["x-webai-adapter"].to_str().unwrap().to_owned()
+    };
+    let server = start();
+    let client = Client::at(&server.url(""), &key());
+    assert_eq!(who(&client).await, "demo@6.6.6", "of those that fare alike the first");
+    for _ in 0..3 {
+        assert_eq!(client.ask(&ask("demo/script", "trap")).await.error(), (502, "adapter_crashed"));
+    }
+    let models = client.get("/v1/models").await.body;
+    assert_eq!(models["data"][0]["webai"]["adapter"]["state"], "degraded", "{models}");
+    assert_eq!(who(&client).await, "second@6.6.6");
+    for _ in 0..2 {
+        assert_eq!(client.ask(&ask("demo/script", "trap")).await.error(), (502, "adapter_crashed"));
+    }
+    assert_eq!(client.ask(&ask("demo/script", "flow")).await.error(), (503, "adapter_quarantined"));
+    // It was written down before anybody could ask again.
+    assert!(server.wait_for(|_| {
+        std::fs::read_to_string(data.path().join("adapters.lock")).is_ok_and(|lock| lock.contains("5 times"))
+    }));
+    server.terminate();
+
+    let server = start();
+    let client = Client::at(&server.url(""), &key());
+    assert_eq!(client.ask(&ask("demo/script", "flow")).await.error(), (503, "adapter_quarantined"));
+    assert_eq!(who(&client).await, "second@6.6.6");
 }

@@ -101,7 +101,7 @@ impl Traffic {
             return Err(PageError::Other { code: "bad_pattern", message: format!("{url} is not a URL pattern") });
         };
         if !self.scope.grants(&rule.url) {
-            return Err(PageError::NotGranted(format!("listening to {url}")));
+            return Err(PageError::NotGranted(format!("listening to {url} (capabilities.listen)")));
         }
         if self.listens.len() >= MAX_LISTENS {
             return Err(PageError::Other { code: "too_many_listens", message: format!("at most {MAX_LISTENS}") });

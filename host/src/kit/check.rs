@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
+use serde_json::Value;
 use wit_component::DecodedWasm;
 
 use crate::lab::replica;
-use crate::plugin::{Manifest, read_manifest, try_load};
+use crate::plugin::{Manifest, PackageError, read_manifest, try_link};
 
 /// Interfaces of the contract.
 const CONTRACT: &str = "webai:adapter/";
 const PROVIDER: &str = "webai:adapter/provider@";
+const VERSION: &str = "@0.1.0";
 
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,36 +25,46 @@ pub struct Findings {
 /// Looks at an adapter's folder, or at its file.
 pub fn check(path: &Path, fixtures: Option<&Path>) -> Findings {
     let mut findings = Findings::default();
-    if path.is_dir() {
-        check_folder(path, &mut findings);
+    let manifest = if path.is_dir() {
+        check_folder(path, &mut findings)
     } else {
         match std::fs::read(path) {
             Ok(bytes) => check_file(&bytes, &mut findings),
-            Err(error) => findings.wrong.push(format!("{}: {error}", path.display())),
+            Err(error) => {
+                findings.wrong.push(format!("{}: {error}", path.display()));
+                None
+            }
         }
-    }
+    };
     let beside = path.join("fixtures");
     let fixtures = fixtures.map(Path::to_owned).or_else(|| path.is_dir().then_some(beside));
     if let Some(folder) = fixtures {
         match replica::check(&folder) {
-            Ok(()) => findings.facts.push(format!("fixtures: {}", folder.display())),
+            Ok(site) => {
+                findings.facts.push(format!("fixtures: {}", folder.display()));
+                let config = Value::Object(site.config.into_iter().collect());
+                let schema = manifest.as_ref().and_then(|manifest| manifest.schema.as_ref());
+                let wrong = schema.and_then(|schema| schema.apply("config", &config).err()).unwrap_or_default();
+                findings.wrong.extend(wrong.iter().map(|problem| format!("{}: {problem}", replica::FILE)));
+            }
             Err(error) => findings.wrong.push(error.to_string()),
         }
     }
     findings
 }
 
-fn check_folder(folder: &Path, findings: &mut Findings) {
+fn check_folder(folder: &Path, findings: &mut Findings) -> Option<Manifest> {
     let path = folder.join("adapter.toml");
-    let id = match std::fs::read_to_string(&path) {
+    let text = std::fs::read_to_string(&path);
+    let manifest = match &text {
         Err(error) => {
             findings.wrong.push(format!("{}: {error}: an adapter has a manifest", path.display()));
             None
         }
-        Ok(text) => match Manifest::parse(&text) {
+        Ok(text) => match Manifest::parse(text) {
             Ok(manifest) => {
                 describe(&manifest, findings);
-                Some(manifest.id)
+                Some(manifest)
             }
             Err(error) => {
                 findings.wrong.push(error.to_string());
@@ -61,14 +73,18 @@ fn check_folder(folder: &Path, findings: &mut Findings) {
         },
     };
     check_project(folder, findings);
+    // What was built is looked at too, whatever else its manifest says.
+    let table = text.ok().and_then(|text| toml::from_str::<toml::Table>(&text).ok());
+    let id = table.as_ref().and_then(|table| table.get("adapter")?.get("id")?.as_str());
     let built = id.map(|id| folder.join("dist").join(format!("{id}.wasm")));
     if let Some(bytes) = built.as_ref().and_then(|path| std::fs::read(path).ok()) {
-        let own = Findings { facts: Vec::new(), wrong: Vec::new() };
-        let mut of_file = own;
+        let mut of_file = Findings::default();
         check_file(&bytes, &mut of_file);
-        findings.wrong.extend(of_file.wrong);
+        let known = findings.wrong.clone();
+        findings.wrong.extend(of_file.wrong.into_iter().filter(|wrong| !known.contains(wrong)));
         findings.facts.extend(of_file.facts.into_iter().filter(|fact| fact.starts_with("file:")));
     }
+    manifest
 }
 
 fn check_project(folder: &Path, findings: &mut Findings) {
@@ -88,21 +104,32 @@ fn check_project(folder: &Path, findings: &mut Findings) {
     }
 }
 
-fn check_file(bytes: &[u8], findings: &mut Findings) {
+fn check_file(bytes: &[u8], findings: &mut Findings) -> Option<Manifest> {
     findings.facts.push(format!("file:     {} KiB", bytes.len().div_ceil(1024)));
-    match read_manifest(bytes) {
-        Ok(manifest) => describe(&manifest, findings),
-        Err(error) => findings.wrong.push(error.to_string()),
-    }
+    let manifest = match read_manifest(bytes) {
+        Ok(manifest) => {
+            describe(&manifest, findings);
+            Some(manifest)
+        }
+        Err(error @ (PackageError::Manifest(_) | PackageError::NoManifest | PackageError::BadManifest)) => {
+            findings.wrong.push(error.to_string());
+            None
+        }
+        // It is no component: there is nothing more to be said.
+        Err(error) => {
+            findings.wrong.push(error.to_string());
+            return None;
+        }
+    };
     let found = findings.wrong.len();
     check_interfaces(bytes, findings);
     // What linking would say has been said better.
     if findings.wrong.len() == found
-        && findings.wrong.is_empty()
-        && let Err(error) = try_load(bytes)
+        && let Err(error) = try_link(bytes)
     {
         findings.wrong.push(error.to_string());
     }
+    manifest
 }
 
 fn check_interfaces(bytes: &[u8], findings: &mut Findings) {
@@ -120,6 +147,10 @@ fn check_interfaces(bytes: &[u8], findings: &mut Findings) {
         } else if !import.starts_with(CONTRACT) {
             findings.wrong.push(format!("it imports {import}, which is not of the contract webai:adapter"));
         }
+    }
+    let versioned = imports.iter().chain(&exports).filter(|name| name.starts_with(CONTRACT));
+    if let Some(other) = versioned.into_iter().find(|name| !name.ends_with(VERSION)) {
+        findings.wrong.push(format!("it was built for {other}, and this host has {VERSION}: build it with that SDK"));
     }
     if !exports.iter().any(|export| export.starts_with(PROVIDER)) {
         findings.wrong.push(
@@ -147,18 +178,102 @@ fn describe(manifest: &Manifest, findings: &mut Findings) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugin::pack;
+
+    const MANIFEST: &str = include_str!("scaffold/adapter.toml.in");
+
+    /// A component that is packed with a good manifest.
+    fn built(wat: &str) -> Vec<u8> {
+        pack(&wat::parse_str(wat).unwrap(), &MANIFEST.replace("@ID@", "good").replace("@NAME@", "Good")).unwrap()
+    }
+
+    fn wrong(bytes: &[u8]) -> String {
+        let mut findings = Findings::default();
+        check_file(bytes, &mut findings);
+        findings.wrong.join("\n")
+    }
 
     #[test]
-    fn all_mistakes_of_a_folder_are_told_at_once() {
+    fn every_mistake_of_a_folder_is_told_in_one_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &[u8]| std::fs::write(folder.path().join(name), text).unwrap();
+        std::fs::create_dir(folder.path().join("fixtures")).unwrap();
+        std::fs::create_dir(folder.path().join("dist")).unwrap();
+        let edits = [
+            ("@ID@", "bad"),
+            ("@NAME@", "Bad"),
+            ("contract = \"0.1\"", "contract = \"0.9\""),
+            ("version = \"0.1.0\"", "version = \"one\""),
+            ("[capabilities]", "[config.schema]\ntype = \"number\"\n\n[capabilities]"),
+        ];
+        let mut manifest = MANIFEST.to_owned();
+        for (from, to) in edits {
+            assert!(manifest.contains(from), "{from}");
+            manifest = manifest.replace(from, to);
+        }
+        manifest.push_str("\n[[models]]\nid = \"sees\"\nlabel = \"Sees\"\nfeatures = { vision = \"native\" }\n");
+        let manifest = manifest.replace("page = [", "page = [\"https://*\", \"http://other.localhost\", ");
+        write("adapter.toml", manifest.as_bytes());
+        write("Cargo.toml", b"[package]\nname = \"x\"");
+        write("fixtures/site.toml", b"[[routes]]\nurl = \"nowhere\"\nfile = \"none.html\"\n[[routes]]\nbody = \"x\"");
+        write("dist/bad.wasm", &built("(component)"));
+        let wrong = check(folder.path(), None).wrong.join("\n");
+        for part in [
+            "adapter.contract = \"0.9\": this host has contract 0.1",
+            "adapter.version = \"one\": write three numbers",
+            "origins.page[0] = \"https://*\": an origin is",
+            "origins.page[1] = \"http://other.localhost\": an origin does not name this machine",
+            "config.schema",
+            "features.vision = \"native\": add \"image/*\" to capabilities.files",
+            "crate-type = [\"cdylib\"]",
+            "routes[0]",
+            "routes[1]: a route has a url",
+            "it does not export webai:adapter/provider: register!(...)",
+        ] {
+            assert!(wrong.contains(part), "{part}\n\n{wrong}");
+        }
+    }
+
+    #[test]
+    fn settings_that_do_not_fit_their_schema_are_told() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         std::fs::create_dir(folder.path().join("fixtures")).unwrap();
-        write("adapter.toml", &include_str!("scaffold/adapter.toml.in").replace("@ID@", "Not An Id"));
-        write("Cargo.toml", "[package]\nname = \"x\"");
-        write("fixtures/site.toml", "[[routes]]\nurl = \"nowhere\"\nfile = \"none.html\"\n[[routes]]\nbody = \"x\"");
+        let schema = "[config.schema]\ntype = \"object\"\nproperties.tier.type = \"string\"\n\n[capabilities]";
+        write(
+            "adapter.toml",
+            &MANIFEST.replace("@ID@", "good").replace("@NAME@", "Good").replace("[capabilities]", schema),
+        );
+        write("fixtures/site.toml", "[config]\ntier = 3\n");
         let wrong = check(folder.path(), None).wrong.join("\n");
-        for part in ["adapter.id", "cdylib", "routes[0]", "routes[1]: a route has a url"] {
-            assert!(wrong.contains(part), "{part}: {wrong}");
-        }
+        assert!(wrong.contains("site.toml: config.tier = \"3\": expected string"), "{wrong}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_adapter_says_what_it_is() {
+        assert!(wrong(b"hello").contains("this is not WebAssembly"));
+        assert!(wrong(b"\0asm\x01\0\0\0").contains("pack it with `webai2api adapter pack`"));
+        assert!(wrong(&wat::parse_str("(component)").unwrap()).contains("this component has no manifest: pack it"));
+        assert!(wrong(&built("(component)")).contains("register!(...) in Rust, export provider in a script"));
+        let command = "(component (import \"wasi:cli/environment@0.2.0\" (instance (export \"f\" (func)))))";
+        assert!(wrong(&built(command)).contains("build for wasm32-unknown-unknown"));
+        let later = "(component (import \"webai:adapter/page@0.9.0\" (instance (export \"f\" (func)))))";
+        assert!(wrong(&built(later)).contains("built for webai:adapter/page@0.9.0, and this host has @0.1.0"));
+        let foreign = "(component (import \"other:thing/api@1.0.0\" (instance (export \"f\" (func)))))";
+        assert!(wrong(&built(foreign)).contains("which is not of the contract"));
+    }
+
+    #[test]
+    fn a_component_of_tasks_is_told_how_to_be_built() {
+        let provider = "(component
+            (core module $m
+                (func (export \"f\") (result i32) i32.const 0)
+                (func (export \"cb\") (param i32 i32 i32) (result i32) i32.const 0))
+            (core instance $i (instantiate $m))
+            (func $f (canon lift (core func $i \"f\") async (callback (core func $i \"cb\"))))
+            (instance $p (export \"f\" (func $f)))
+            (export \"webai:adapter/provider@0.1.0\" (instance $p)))";
+        let told = wrong(&built(provider));
+        assert!(told.contains("componentize-qjs --sync"), "{told}");
     }
 }

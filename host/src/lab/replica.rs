@@ -180,8 +180,8 @@ impl Replica {
 ///
 /// # Errors
 /// Every mistake of the file.
-pub fn check(folder: &Path) -> Result<(), ReplicaError> {
-    read(folder).map(drop)
+pub fn check(folder: &Path) -> Result<SiteFile, ReplicaError> {
+    read(folder).map(|plan| plan.file)
 }
 
 fn read(folder: &Path) -> Result<Plan, ReplicaError> {

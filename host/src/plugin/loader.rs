@@ -74,14 +74,16 @@ pub(super) struct Given<'a> {
     pub log: Arc<AdapterLog>,
 }
 
-/// Whether an adapter's file could be loaded: compiles and links it, and throws that away. Blocks as [`load`] does.
+/// Whether a component could be loaded, whatever its manifest says: compiles and links it, and throws that away. Blocks as [`load`]
+/// does.
 ///
 /// # Errors
 /// Why not.
-pub fn try_load(file: &[u8]) -> Result<(), LoadError> {
+pub fn try_link(file: &[u8]) -> Result<(), LoadError> {
     let adapter = "this file".to_owned();
-    let engine = Engine::new(None).map_err(|error| LoadError::Compile { adapter, message: error.to_string() })?;
-    load(&engine, file, Given::default()).map(drop)
+    let engine = Engine::new(None)
+        .map_err(|error| LoadError::Compile { adapter: adapter.clone(), message: error.to_string() })?;
+    link(&engine, file, &adapter).map(drop)
 }
 
 /// Reads the manifest, compiles and links. Blocks for as long as Cranelift needs (27 ms for a Rust adapter, seconds for a script
@@ -93,15 +95,22 @@ pub(super) fn load(engine: &Engine, file: &[u8], given: Given<'_>) -> Result<Ada
     let manifest = package::read_manifest(file)?;
     let settings = settings(&manifest, given.settings)?;
     let adapter = format!("{}@{}", manifest.id, manifest.version);
-    let component = engine.compile(file).map_err(|e| compile_error(adapter.clone(), &format!("{e:#}")))?;
-    let mut linker: Linker<HostState> = Linker::new(engine.inner());
-    let link = |message: String| LoadError::Link { adapter: adapter.clone(), message: explain(message) };
-    bindings::Adapter::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
-        .map_err(|e| link(format!("{e:#}")))?;
-    let general = linker.instantiate_pre(&component).map_err(|e| link(format!("{e:#}")))?;
-    let pre = AdapterPre::new(general.clone()).map_err(|e| link(format!("{e:#}")))?;
-    let discovering = discovery::find(&component, &general).map_err(link)?;
+    let (pre, discovering) = link(engine, file, &adapter)?;
     Ok(Adapter { manifest, hash: hash(file), generation: given.generation, settings, log: given.log, pre, discovering })
+}
+
+type Linked = (AdapterPre<HostState>, Option<DiscoveringPre<HostState>>);
+
+fn link(engine: &Engine, file: &[u8], adapter: &str) -> Result<Linked, LoadError> {
+    let component = engine.compile(file).map_err(|e| compile_error(adapter.to_owned(), &format!("{e:#}")))?;
+    let mut linker: Linker<HostState> = Linker::new(engine.inner());
+    let failed = |message: String| LoadError::Link { adapter: adapter.to_owned(), message: explain(message) };
+    bindings::Adapter::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
+        .map_err(|e| failed(format!("{e:#}")))?;
+    let general = linker.instantiate_pre(&component).map_err(|e| failed(format!("{e:#}")))?;
+    let pre = AdapterPre::new(general.clone()).map_err(|e| failed(format!("{e:#}")))?;
+    let discovering = discovery::find(&component, &general).map_err(failed)?;
+    Ok((pre, discovering))
 }
 
 /// The settings with their defaults, if they fit.
@@ -124,7 +133,7 @@ pub(super) fn compile_error(adapter: String, message: &str) -> LoadError {
 /// Puts the cure behind what wasmtime says of the usual mistakes.
 fn explain(message: String) -> String {
     let cure = if message.contains("component model async") || message.contains("async lift") {
-        "it was built with component-model async: rebuild with --sync"
+        "it was built with component-model async: rebuild it with componentize-qjs --sync"
     } else if message.contains("wasi:") {
         "it needs WASI, and an adapter has no files, network or environment: build it for wasm32-unknown-unknown"
     } else if message.contains("no exported instance") || message.contains("no export") {

@@ -147,8 +147,6 @@ pub enum ManifestError {
     /// All mistakes, the first one first.
     #[error("{}", lines(.0))]
     Values(Vec<Problem>),
-    #[error("adapter.toml: needs contract {0}, this host has {CONTRACT}")]
-    Contract(String),
 }
 
 fn lines(problems: &[Problem]) -> String {
@@ -162,10 +160,12 @@ impl Manifest {
     /// With every field that is wrong, its value and the cure.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         let file: File = toml::from_str(text).map_err(|e| ManifestError::Syntax(e.to_string()))?;
-        if file.adapter.contract != CONTRACT {
-            return Err(ManifestError::Contract(file.adapter.contract));
-        }
         let mut found = Findings { problems: Vec::new(), id: file.adapter.id.clone() };
+        if file.adapter.contract != CONTRACT {
+            let cure =
+                format!("this host has contract {CONTRACT}: build it with that SDK, or take a host of its version");
+            found.note("adapter.contract", &file.adapter.contract, cure);
+        }
         let manifest = check_all(file, &mut found);
         match manifest {
             Some(manifest) if found.problems.is_empty() => Ok(manifest),
@@ -203,6 +203,9 @@ fn check_all(file: File, found: &mut Findings) -> Option<Manifest> {
     let version = found.version(&file.adapter.version);
     let name = found.text("adapter.name", file.adapter.name);
     let authors: Vec<_> = file.adapter.authors.into_iter().map(|name| found.text("adapter.authors", name)).collect();
+    let files = found.files(capabilities.files);
+    let models = found.models(file.models);
+    found.abilities(&models, &files);
     Some(Manifest {
         id,
         version,
@@ -214,11 +217,11 @@ fn check_all(file: File, found: &mut Findings) -> Option<Manifest> {
         listen: found.patterns("capabilities.listen", &capabilities.listen, &pass),
         rewrite: found.rewrites(&capabilities.rewrite, &pass),
         save: found.patterns("capabilities.save", &capabilities.save, &pass),
-        files: found.files(capabilities.files),
+        files,
         limits: found.limits(&file.limits),
         stop_button: found.selector("site.stop_button", file.site.stop_button),
         features: found.features(file.features),
-        models: found.models(file.models),
+        models,
         schema: schema(file.config.schema, found),
         page,
         pass,
@@ -251,7 +254,7 @@ mod tests {
     #[test]
     fn each_mistake_names_its_place() {
         let cases = [
-            ("contract = \"0.1\"", "contract = \"0.3\"", "needs contract 0.3, this host has 0.1"),
+            ("contract = \"0.1\"", "contract = \"0.3\"", "adapter.contract = \"0.3\": this host has contract 0.1"),
             ("version = \"0.1.0\"", "version = \"one\"", "adapter.version"),
             ("id = \"demo\"", "id = \"other\"", "origins.page[0]"),
             ("id = \"demo\"", "id = \"De mo\"", "adapter.id"),
@@ -277,6 +280,7 @@ mod tests {
                 "capabilities.rewrite[0].url",
             ),
             ("[site]", "[features]\nprompt_overflow = \"file\"\n[site]", "features.prompt_limit"),
+            ("\"image/*\", ", "", "models[0].features.vision"),
             ("[site]", "[config.schema]\ntype = \"text\"\n[site]", "config.schema.type"),
         ];
         for (from, to, expected) in cases {
@@ -288,10 +292,10 @@ mod tests {
 
     #[test]
     fn all_mistakes_are_told_at_once() {
-        let text = DEMO_TOML.replace("version = \"0.1.0\"", "version = \"x\"").replace("\"image/*\"", "\"image\"");
+        let text = DEMO_TOML.replace("version = \"0.1.0\"", "version = \"x\"").replace("\"text/*\"", "\"text\"");
         let Err(ManifestError::Values(problems)) = Manifest::parse(&text) else { panic!("two mistakes") };
         let fields: Vec<_> = problems.iter().map(|p| p.field.as_str()).collect();
-        assert_eq!(fields, ["adapter.version", "capabilities.files[0]"]);
+        assert_eq!(fields, ["adapter.version", "capabilities.files[1]"]);
     }
 
     #[test]

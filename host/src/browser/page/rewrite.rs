@@ -192,7 +192,9 @@ impl Rewrites {
                 grant.url.contains(&url) && grant.pointers.iter().any(|pointer| pointer.covers(place))
             };
             if !self.grants.iter().any(granted) {
-                return Err(PageError::NotGranted(format!("changing {place} in bodies to {url}")));
+                return Err(PageError::NotGranted(format!(
+                    "changing {place} in bodies to {url} (capabilities.rewrite)"
+                )));
             }
         }
         Ok(Rule { id, url, method: rewriting.method, edits: rewriting.edits })

@@ -87,7 +87,7 @@ impl Shared {
         }
         // The rest of the address may be a secret.
         let origin = Url::parse(url).map_or_else(|_| "no address".into(), |url| fence::origin_of(&url));
-        Err(PageError::NotGranted(format!("saving from {origin}")))
+        Err(PageError::NotGranted(format!("saving from {origin} (capabilities.save)")))
     }
 }
 

@@ -205,6 +205,17 @@ impl Findings {
         }
     }
 
+    /// What a model can do takes what the manifest asks for.
+    pub(super) fn abilities(&mut self, models: &[Model], files: &[String]) {
+        let takes_pictures = files.iter().any(|mime| mime.starts_with("image/"));
+        for (i, model) in models.iter().enumerate() {
+            if model.features.get("vision").is_some_and(|vision| vision == "native") && !takes_pictures {
+                let cure = "add \"image/*\" to capabilities.files: pictures are uploaded";
+                self.note(format!("models[{i}].features.vision"), "native", cure);
+            }
+        }
+    }
+
     pub(super) fn models(&mut self, sections: Vec<ModelSection>) -> Vec<Model> {
         if sections.is_empty() {
             self.note("models", "", "name at least one [[models]]");

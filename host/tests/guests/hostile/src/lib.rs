@@ -3,8 +3,8 @@
 use std::hint::black_box;
 
 use webai_adapter::{
-    Adapter, Appetite, Edit, Failure, Filter, Millis, Outcome, Page, PageError, Reply, Request, Rewriting, Source,
-    register, sleep,
+    Adapter, Appetite, Discovery, Edit, Failure, Filter, Millis, Model, Outcome, Page, PageError, Reply, Request,
+    Rewriting, Source, register, sleep,
 };
 
 struct Hostile;
@@ -62,7 +62,23 @@ impl Adapter for Hostile {
     }
 }
 
-register!(Hostile);
+impl Discovery for Hostile {
+    fn models(_: &Page) -> Result<Vec<Model>, Failure> {
+        if webai_adapter::config().contains("models") {
+            unreachable!("as the settings want it");
+        }
+        Ok(vec![Model::new("script", "Script")])
+    }
+}
+
+register!(Hostile, discovery);
+
+/// Called by whoever makes an instance of the component.
+#[cfg(feature = "initialize")]
+#[unsafe(no_mangle)]
+pub extern "C" fn _initialize() {
+    core::arch::wasm32::unreachable();
+}
 
 fn chat() -> Filter {
     Filter {
