@@ -16,16 +16,18 @@ import { parseArgs } from 'node:util';
 
 import { cancel } from './items/cancel.mjs';
 import { compare } from './items/compare.mjs';
+import { compile } from './items/compile.mjs';
 import { guest } from './items/guest.mjs';
 import { latency } from './items/latency.mjs';
 import { memory } from './items/memory.mjs';
+import { neighbour } from './items/neighbour.mjs';
 import { start } from './items/start.mjs';
 import { swap } from './items/swap.mjs';
 import { merge } from './lib/figures.mjs';
 import { machine } from './lib/proc.mjs';
 import { document, table } from './lib/report.mjs';
 
-const ITEMS = { start, latency, compare, cancel, swap, guest, memory };
+const ITEMS = { start, latency, compare, cancel, swap, compile, guest, neighbour, memory };
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const out = path.join(root, 'target/bench');
@@ -57,6 +59,8 @@ function prepare(program) {
     adapters: path.join(root, 'target/adapters'),
     /// The folder of the adapter that measures the boundary, made by scripts/bench.
     probe: path.join(out, 'guest'),
+    /// The demo's adapter, and beside it the same one under a name of its own.
+    neighbour: path.join(out, 'neighbour'),
     clients: path.join(root, 'target/clients'),
     chromium: chromium(),
     scratch: mkdtempSync(path.join(os.tmpdir(), 'webai2api-bench-')),

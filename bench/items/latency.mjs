@@ -29,7 +29,7 @@ export async function warm(server, pages) {
 
 const range = (n) => Array.from({ length: n }, (_, i) => i);
 
-async function through(server, n, tokens) {
+export async function through(server, n, tokens) {
   const marks = range(n).map((i) => `n${n}-${i}`);
   const answers = await Promise.all(marks.map((mark) => complete(server, { prompt: `tokens=${tokens} rate=${RATE} mark=${mark}` }, tokens)));
   return new Map(marks.map((mark, i) => [mark, answers[i].tokens]));
@@ -70,7 +70,7 @@ async function latencies(server, received) {
   return { together_ms: to - from, steady: spread(steady), all: spread(all) };
 }
 
-async function measure(server, way, n, tokens) {
+export async function measure(server, way, n, tokens) {
   await server.reset();
   calibrate();
   const usage = new Usage(server.pid);

@@ -32,7 +32,7 @@ const status = (port, where) => new Promise((resolve) => {
 });
 
 export class Server {
-  /// `settings`: keys of the configuration by their variables.
+  /// `settings`: keys of the configuration by their variables; `{demo}` in them is the demo site's port.
   static async start(context, settings = {}, { data, adapters } = {}) {
     const server = new Server();
     server.key = 'bench';
@@ -52,7 +52,7 @@ export class Server {
       WEBAI_BROWSER_PATH: context.chromium,
       WEBAI_QUEUE_QUEUE_BUFFER: '0',
       LOG_LEVEL: process.env.BENCH_LOG ?? 'info',
-      ...settings,
+      ...Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, value.replace('{demo}', server.demo)])),
     };
     const log = openSync(server.log, 'w');
     server.began = now();

@@ -1,4 +1,4 @@
-//! Calls the host many times and says how long that took. The prompt is `<what> <how often>`.
+//! Calls the host many times and says how long that took. The prompt is `<what> <how often>`. Some of it never ends by itself.
 
 use webai_adapter::{Adapter, Appetite, Failure, Outcome, Page, Reply, Request, now, register, remaining};
 
@@ -24,6 +24,10 @@ impl Adapter for Boundary {
                 "query" => {
                     page.count("testid=composer")?;
                 }
+                // What ends none of these is the host.
+                "burn" => burn(),
+                "bomb" => bomb(),
+                "flood" => flood(reply),
                 _ => return Err(Failure::InvalidRequest(format!("unknown: {what}"))),
             }
         }
@@ -33,3 +37,23 @@ impl Adapter for Boundary {
 }
 
 register!(Boundary);
+
+fn burn() {
+    loop {
+        std::hint::black_box(());
+    }
+}
+
+fn bomb() {
+    let mut hoard = Vec::new();
+    loop {
+        hoard.push(std::hint::black_box(vec![1_u8; 1 << 20]));
+    }
+}
+
+fn flood(reply: &Reply) {
+    let piece = "x".repeat(1 << 20);
+    loop {
+        reply.text(&piece);
+    }
+}

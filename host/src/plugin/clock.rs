@@ -75,6 +75,11 @@ impl State {
         }
     }
 
+    /// Whose time was over for a guest that has given up now. Guests count in whole milliseconds, and so give up a little early.
+    fn late(&self, now: Instant) -> Stage {
+        if now + Duration::from_millis(2) > self.call_until { Stage::Call } else { self.stage }
+    }
+
     /// The next deadline, and whose it is.
     fn due(&self) -> (Instant, Stage) {
         match self.until {
@@ -109,7 +114,7 @@ impl StageClock {
 
     /// The stage that a guest means which gave up by itself: guests wait for what remains of the whole call, too.
     pub(super) fn late_stage(&self) -> Stage {
-        if self.remaining().is_zero() { Stage::Call } else { self.stage() }
+        self.lock().late(Instant::now())
     }
 
     pub(super) fn stage(&self) -> Stage {
@@ -177,6 +182,16 @@ mod tests {
             state.data(now);
         }
         assert_eq!(state.due(), (after(3600, start), Stage::Call));
+    }
+
+    #[test]
+    fn a_guest_that_waited_for_the_whole_call_means_the_call() {
+        let start = Instant::now();
+        let mut state = State::new(Deadlines { call: Duration::from_secs(2), ..Deadlines::default() }, start);
+        state.enter(Stage::FirstByte, start);
+        assert_eq!(state.late(start + Duration::from_millis(1000)), Stage::FirstByte);
+        assert_eq!(state.late(start + Duration::from_micros(1_999_300)), Stage::Call);
+        assert_eq!(state.late(after(3, start)), Stage::Call);
     }
 
     #[test]
