@@ -1,6 +1,9 @@
 // What the others notice while one adapter misbehaves: a stream of the demo's adapter, alone and beside a neighbour that computes,
 // hoards memory, floods its client or calls the host without end.
 
+import { fileURLToPath } from 'node:url';
+import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
+
 import { chat } from '../lib/client.mjs';
 import { figure } from '../lib/figures.mjs';
 import { withServer } from '../lib/server.mjs';
@@ -10,9 +13,13 @@ const KINDS = ['burn', 'bomb', 'flood', 'push', 'query'];
 /// Requests that misbehave at once: as many as there are cores here.
 const AT_ONCE = 2;
 
-/// Asks the neighbour again and again until `signal.over`; every answer is an error, or would go on for ever.
-async function trouble(server, kind, signal) {
+/// A client of its own, in a thread of its own: what it has to read must not hold up the one that measures.
+if (!isMainThread && workerData?.trouble) {
+  const { server, kind } = workerData.trouble;
+  const signal = { over: false };
+  parentPort.once('message', () => { signal.over = true; });
   const codes = {};
+  /// Asks again and again; every answer is an error, or would go on for ever.
   const one = async () => {
     while (!signal.over) {
       const answer = await chat(server, { model: 'neighbour/script', prompt: `${kind} 4000000`, onData: () => !signal.over });
@@ -21,7 +28,13 @@ async function trouble(server, kind, signal) {
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, one));
-  return codes;
+  parentPort.postMessage(codes);
+}
+
+function trouble({ port, key }, kind) {
+  const worker = new Worker(fileURLToPath(import.meta.url), { workerData: { trouble: { server: { port, key }, kind } } });
+  const codes = new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+  return { stop: () => { worker.postMessage('over'); return codes; } };
 }
 
 export async function neighbour(context) {
@@ -38,11 +51,9 @@ export async function neighbour(context) {
     const quiet = await measure(server, through, 1, tokens);
     const beside = {};
     for (const kind of KINDS) {
-      const signal = { over: false };
-      const codes = trouble(server, kind, signal);
+      const other = trouble(server, kind);
       beside[kind] = await measure(server, through, 1, tokens);
-      signal.over = true;
-      beside[kind].neighbour = await codes;
+      beside[kind].neighbour = await other.stop();
       await server.settle();
     }
     const after = await measure(server, through, 1, tokens);

@@ -117,10 +117,6 @@ impl StageClock {
         self.lock().late(Instant::now())
     }
 
-    pub(super) fn stage(&self) -> Stage {
-        self.lock().stage
-    }
-
     /// A byte of the answer came.
     pub(super) fn data(&self) {
         self.lock().data(Instant::now());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use wasmtime::{Cache, CacheConfig, Config};
 
 /// How often running guests are asked whether they may go on.
-const TICK: Duration = Duration::from_millis(10);
+const TICK: Duration = Duration::from_millis(5);
 
 /// What a guest's stack may take. The host's own frames lie on the same fiber.
 const GUEST_STACK: usize = 512 << 10;
