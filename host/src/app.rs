@@ -125,11 +125,18 @@ async fn start_demo(listen: SocketAddr) -> Result<DemoSite, StartError> {
 }
 
 async fn start_guard(demo: Option<&DemoSite>, config: &Browser) -> Result<Guard, StartError> {
+    Guard::start(guard_options(demo, config)?).await.map_err(internal("egress guard"))
+}
+
+/// Where the configuration lets pages go.
+///
+/// # Errors
+/// When its proxy cannot be used.
+pub fn guard_options(demo: Option<&DemoSite>, config: &Browser) -> Result<GuardOptions, StartError> {
     let map = |host: &str, to| Mapping { host: host.to_owned(), port: 80, to };
     let demo = demo.map(|demo| map(DEMO_HOST, demo.addr()));
     let mappings = config.hosts.iter().map(|(host, to)| map(host, *to)).chain(demo).collect();
-    let upstream = config.proxy.as_ref().map(upstream).transpose()?;
-    Guard::start(GuardOptions { mappings, upstream, ..GuardOptions::default() }).await.map_err(internal("egress guard"))
+    Ok(GuardOptions { mappings, upstream: config.proxy.as_ref().map(upstream).transpose()?, ..GuardOptions::default() })
 }
 
 fn upstream(proxy: &Proxy) -> Result<Upstream, StartError> {
@@ -201,6 +208,7 @@ fn dispatch(config: &Config, folder: &DataFolder) -> DispatchOptions {
         cancel: deadlines.cancel,
         kv: Some(Arc::new(Kv::new(folder.path().join("kv")))),
         media_max: config.limits.media_bytes,
+        recorder: None,
         pictures: None,
     }
 }

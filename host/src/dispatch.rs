@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::browser::{Instance, InstanceState};
 pub use crate::chat::JobEvent;
 use crate::chat::{Failure, FailureKind, Kind, Request};
-use crate::plugin::{Adapter, Deadlines, Means, Model, Registry};
+use crate::plugin::{Adapter, Deadlines, Means, Model, Recorder, Registry};
 use crate::store::Kv;
 use catalog::Catalog;
 use ledger::Ledger;
@@ -98,6 +98,8 @@ pub struct DispatchOptions {
     pub kv: Option<Arc<Kv>>,
     /// The most bytes of all files of one answer.
     pub media_max: usize,
+    /// Keeps what adapters hear, for `adapter record`.
+    pub recorder: Option<Arc<Recorder>>,
     /// Where a picture of the page is kept when a request fails on it, named after the request's id.
     pub pictures: Option<PathBuf>,
 }
@@ -112,6 +114,7 @@ impl Default for DispatchOptions {
             cancel: Duration::from_secs(1),
             kv: None,
             media_max: 64 << 20,
+            recorder: None,
             pictures: None,
         }
     }
@@ -276,7 +279,12 @@ impl Inner {
     /// What a call of an adapter is lent beside its page.
     fn means(&self, adapter: &Adapter) -> Means {
         let memory = self.options.kv.as_ref().map(|kv| kv.memory(&adapter.manifest.id, self.instance.name()));
-        Means { config: Arc::clone(&adapter.settings), memory, media_max: self.options.media_max }
+        Means {
+            config: Arc::clone(&adapter.settings),
+            memory,
+            media_max: self.options.media_max,
+            recorder: self.options.recorder.clone(),
+        }
     }
 
     /// The adapter of `<adapter>/<model>`; for a model's bare name the one that fares best of those that have it.

@@ -6,13 +6,16 @@
 mod build;
 mod check;
 mod journal;
+mod record;
 mod scaffold;
+mod scrub;
 mod suite;
 mod watch;
 
 pub use build::{BuildError, Built, build};
 pub use check::{Findings, check};
 pub use journal::Journal;
+pub use record::{RecordError, RecordOptions, Recorded, record};
 pub use scaffold::{Language, ScaffoldError, scaffold};
 pub use suite::{Case, Options, Report, SuiteError, Verdict, run};
 pub use watch::{WatchError, watch};

@@ -21,6 +21,7 @@ mod loader;
 mod manifest;
 mod meter;
 mod package;
+mod recorder;
 mod registry;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,7 @@ pub use health::Health;
 pub use loader::{Adapter, LoadError, try_link};
 pub use manifest::{Features, Manifest, ManifestError, Model, Overflow, Problem, Rewritable, Rung, Schema, Version};
 pub use package::{MAX_SIZE, PackageError, pack, read_manifest};
+pub use recorder::{Heard, Recorder};
 pub use registry::{
     BrokenFile, Change, ChangeError, Entry, KeptVersion, Pending, Registry, RegistryOptions, Source, State,
 };

@@ -183,3 +183,43 @@ fn mistakes_are_told_all_at_once() {
     std::fs::write(&core, b"\0asm\x01\0\0\0").unwrap();
     assert!(text(&adapter(&home, &["check", "core.wasm"])).contains("core module"));
 }
+
+#[test]
+fn what_is_recorded_is_played_again() {
+    let home = TempDir::new().unwrap();
+    let fixtures = home.path().join("fixtures");
+    std::fs::create_dir(&fixtures).unwrap();
+    let site = root().join("adapters-wasm/demo/fixtures/site.toml");
+    std::fs::copy(site, fixtures.join("site.toml")).unwrap();
+    let file = demo();
+    let file = file.to_str().unwrap();
+    let prompt = "tokens=16 rate=20 reasoning=2";
+    let args = ["record", file, "--fixtures", "fixtures", "--model", "script", "--prompt", prompt, "--headless"];
+    let recorded = adapter(&home, &args);
+    assert!(recorded.status.success(), "{}", text(&recorded));
+    let read = |name: &str| std::fs::read_to_string(fixtures.join("recorded").join(name)).unwrap();
+    let words = (0..16).map(|n| format!("t{n}")).collect::<Vec<_>>().join(" ");
+    assert_eq!(read("answer.md"), words);
+    let stream = read("stream.jsonl");
+    assert!(stream.lines().count() > 10 && stream.contains("http://demo.localhost/api/chat"), "{stream}");
+    // Ids of the conversation and the message were random: they are others now, and as long.
+    let uuid = regex::Regex::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").unwrap();
+    let ids: Vec<&str> = uuid.find_iter(&stream).map(|found| found.as_str()).collect();
+    assert!(!ids.is_empty() && ids.iter().all(|id| id[..8].chars().all(|c| "0a".contains(c))), "{ids:?}");
+    let pages: Vec<String> = std::fs::read_dir(fixtures.join("recorded"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".html"))
+        .collect();
+    assert!(pages.iter().any(|name| name.contains("send")), "{pages:?}");
+    let page = read(pages.iter().find(|name| name.contains("send")).unwrap());
+    assert!(page.contains("data-testid=\"composer\"") && !page.contains("<script"), "{page}");
+
+    let (code, report) = suite(&home, &[file, "--fixtures", "fixtures", "--case", "recorded"]);
+    assert_eq!((code, &report["failed"]), (Some(0), &Value::from(0)), "{report:#}");
+    let again = adapter(&home, &args);
+    assert!(text(&again).contains("is there already: choose another --name"), "{}", text(&again));
+    // Its times too: 16 tokens at 20 a second take most of a second.
+    let took = case(&report, "recorded")["ms"].as_u64().unwrap();
+    assert!(took > 700, "{took} ms");
+}

@@ -1,4 +1,4 @@
-//! `adapter test`, `new`, `check` and `watch`: what authors use.
+//! `adapter test`, `new`, `check`, `record` and `watch`: what authors use.
 
 use std::path::{Path, PathBuf};
 
@@ -9,8 +9,11 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::print;
 use super::remote::{self, Api, Server};
+use crate::app;
+use crate::browser::guard::GuardOptions;
 use crate::config::Config;
 use crate::kit::{self, Journal};
+use crate::lab::demo::{DemoOptions, DemoSite};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -52,6 +55,32 @@ pub(super) enum Command {
         #[arg(long, value_name = "FOLDER")]
         fixtures: Option<PathBuf>,
     },
+    /// Drive the real site once, and keep what it sends and how it looks, scrubbed, for `test` to play again
+    Record {
+        /// An adapter's folder, which is built first, or its .wasm file
+        path: PathBuf,
+        /// The folder with site.toml (else `fixtures` beside the adapter)
+        #[arg(long, value_name = "FOLDER")]
+        fixtures: Option<PathBuf>,
+        /// The recording's folder and state in the fixtures
+        #[arg(long, default_value = "recorded")]
+        name: String,
+        /// A model of the manifest (else its first)
+        #[arg(long)]
+        model: Option<String>,
+        /// What is asked: it can be read by whoever gets the recording
+        #[arg(long, default_value = "Count from one to ten, in words, and nothing else.")]
+        prompt: String,
+        /// A name or another word that must not be told; may be given several times
+        #[arg(long, value_name = "WORD")]
+        scrub: Vec<String>,
+        /// The browser profile in which you are signed in (else the server's own, which must not run meanwhile)
+        #[arg(long, value_name = "FOLDER")]
+        profile: Option<PathBuf>,
+        /// Without a window, although there is a display
+        #[arg(long)]
+        headless: bool,
+    },
     /// Build an adapter at every save, put it where a running server swaps it in, and show what it logs there
     Watch {
         folder: PathBuf,
@@ -78,6 +107,23 @@ pub(super) fn run(command: &Command, config: &Config) -> anyhow::Result<()> {
         }
         Command::New { id, lang, folder, sdk } => new(id, *lang, folder.as_deref(), sdk.as_deref()),
         Command::Check { path, fixtures } => check(path, fixtures.as_deref()),
+        Command::Record { path, fixtures, name, model, prompt, scrub, profile, headless } => {
+            let built = kit::build(path)?;
+            let options = kit::RecordOptions {
+                adapter: built.bytes,
+                fixtures: fixtures.clone().unwrap_or(built.fixtures),
+                name: name.clone(),
+                model: model.clone(),
+                prompt: prompt.clone(),
+                names: scrub.clone(),
+                profile: profile.clone().unwrap_or_else(|| config.log.data_dir.join("profiles").join("default")),
+                browser: config.browser.path.clone(),
+                headless: *headless || !has_display(),
+                guard: GuardOptions::default(),
+                settings: config.backend.adapter.get(&built.id).cloned(),
+            };
+            record(options, config)
+        }
         Command::Watch { folder, into, server } => {
             let own = || config.adapters.dir.clone().unwrap_or_else(|| config.log.data_dir.join("adapters"));
             watch(folder, &into.clone().unwrap_or_else(own), server, config)
@@ -110,6 +156,34 @@ fn check(path: &Path, fixtures: Option<&Path>) -> anyhow::Result<()> {
         return Ok(());
     }
     bail!("{} mistakes:\n  {}", findings.wrong.len(), findings.wrong.join("\n  "))
+}
+
+fn has_display() -> bool {
+    ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
+fn record(mut options: kit::RecordOptions, config: &Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let recorded = runtime.block_on(async {
+        let demo = match config.adapters.demo {
+            true => Some(DemoSite::start(DemoOptions::default()).await?),
+            false => None,
+        };
+        options.guard = app::guard_options(demo.as_ref(), &config.browser)?;
+        let person = |message: &str| {
+            print(&format!("{message}\nDo it in the window that is open, then press Enter here."));
+            std::io::stdin().read_line(&mut String::new()).is_ok_and(|read| read > 0)
+        };
+        anyhow::Ok(kit::record(options, person).await?)
+    })?;
+    for file in &recorded.files {
+        print(&file.display().to_string());
+    }
+    match recorded.failure {
+        None => print("\nRead it through before you give it away. It is played again by: webai2api adapter test"),
+        Some(failure) => bail!("the adapter did not get an answer, and the recording shows how far it came: {failure}"),
+    }
+    Ok(())
 }
 
 fn watch(folder: &Path, into: &Path, server: &Server, config: &Config) -> anyhow::Result<()> {

@@ -13,6 +13,9 @@ use crate::browser::{Page, PageError};
 use crate::chat::{self, Failure, FailureKind, JobEvent, Outcome, Request, Stage};
 use crate::plugin::{Adapter, AdapterRequest, Call, Model, Report, Timing};
 
+/// For pressing the stop button of a page that nobody waits for.
+const STOP_LATER: Duration = Duration::from_secs(10);
+
 /// How often a request is dispatched at the most.
 const MAX_ATTEMPTS: u32 = 3;
 
@@ -145,7 +148,14 @@ impl Running {
     async fn end(&self, lease: Lease, report: &Report) {
         let keep = match &report.result {
             Err(failure) => match failure.kind {
-                FailureKind::ClientGone if report.submitted => stop(lease.page(), self.inner.options.cancel).await,
+                FailureKind::ClientGone if report.submitted => {
+                    let stopped = stop(lease.page(), self.inner.options.cancel).await;
+                    if !stopped {
+                        let (page, ended) = (Arc::clone(lease.page()), self.inner.draining.clone());
+                        self.inner.tasks.spawn(ended.run_until_cancelled_owned(stop_later(page)));
+                    }
+                    stopped
+                }
                 // A page that did not answer in time, or whose adapter died over it, may be in any state.
                 FailureKind::Timeout(_)
                 | FailureKind::BrowserFailed
@@ -194,6 +204,14 @@ struct Trace {
 /// Presses the site's stop button. False if the page did not come to rest in time.
 async fn stop(page: &Page, within: Duration) -> bool {
     matches!(tokio::time::timeout(within, page.press_stop()).await, Ok(Ok(())))
+}
+
+/// The next request does not wait for this page any longer. But some sites go on answering until their button was pressed, even when
+/// the page is closed, and use up the account's allowance.
+async fn stop_later(page: Arc<Page>) {
+    if !stop(&page, STOP_LATER).await {
+        tracing::debug!("a page's answer was not stopped; the page is closed");
+    }
 }
 
 /// What was the browser's fault and not the site's or the request's.

@@ -1,6 +1,6 @@
 //! The conformance suite: one set of cases for every adapter, and the author's own.
 
-mod bench;
+pub(super) mod bench;
 mod cases;
 mod expect;
 mod names;

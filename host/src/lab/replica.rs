@@ -4,6 +4,7 @@
 //! certificate's key, and no other server is reachable meanwhile.
 
 mod body;
+pub mod cassette;
 mod files;
 mod plan;
 mod script;

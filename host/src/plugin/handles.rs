@@ -14,6 +14,7 @@ use super::allowance::Allowance;
 use super::clock::StageClock;
 use super::guest_log::GuestLog;
 use super::limiter::MemoryLimiter;
+use super::recorder::Recorder;
 use crate::browser::{Page, SavedFile};
 use crate::chat::{JobEvent, Stage};
 use crate::store::Memory;
@@ -63,11 +64,13 @@ pub struct Means {
     pub memory: Option<Memory>,
     /// The most bytes of all files of one answer.
     pub media_max: usize,
+    /// Keeps what it hears, for `adapter record`.
+    pub recorder: Option<Arc<Recorder>>,
 }
 
 impl Default for Means {
     fn default() -> Self {
-        Self { config: Arc::from("{}"), memory: None, media_max: 64 << 20 }
+        Self { config: Arc::from("{}"), memory: None, media_max: 64 << 20, recorder: None }
     }
 }
 

@@ -39,6 +39,7 @@ const FUNCTIONS = {
   enabled: (args) => found(args, isEnabled),
   checked: (args) => found(args, checkedState),
   markdown: (args) => found(args, markdownOf),
+  html: (args) => (findFirst(compile(args.selector))?.outerHTML ?? '').slice(0, 4 << 20),
   born,
   enter,
   placed,

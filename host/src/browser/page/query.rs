@@ -231,6 +231,14 @@ impl Page {
         self.shared.ask("checked", selector, Value::Null, Deadline::after(timeout)).await
     }
 
+    /// The document as it is now, without what is in frames and shadow roots: at most 4 MiB of it.
+    ///
+    /// # Errors
+    /// As [`count`](Self::count).
+    pub async fn html(&self) -> Result<String, PageError> {
+        self.shared.ask_now("html", "css=html").await
+    }
+
     /// The first match, a rendered answer, as Markdown.
     ///
     /// # Errors

@@ -36,7 +36,7 @@ pub(super) struct Bench {
 }
 
 /// A folder that goes with its owner.
-struct Folder(PathBuf);
+pub(in crate::kit) struct Folder(pub(in crate::kit) PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {
@@ -47,10 +47,10 @@ impl Drop for Folder {
 
 /// An answer as a client would see it.
 #[derive(Debug)]
-pub(super) struct Answered {
-    pub(super) deltas: Vec<(Instant, Delta)>,
-    pub(super) submitted: bool,
-    pub(super) result: Result<Outcome, Failure>,
+pub(in crate::kit) struct Answered {
+    pub(in crate::kit) deltas: Vec<(Instant, Delta)>,
+    pub(in crate::kit) submitted: bool,
+    pub(in crate::kit) result: Result<Outcome, Failure>,
 }
 
 impl Bench {
@@ -144,7 +144,7 @@ impl Bench {
     }
 }
 
-async fn loaded(registry: &Registry, id: &str) -> Result<String, SuiteError> {
+pub(in crate::kit) async fn loaded(registry: &Registry, id: &str) -> Result<String, SuiteError> {
     let mut changes = registry.changes();
     let first = changes.wait_for(|n| *n > 0);
     // A script engine takes seconds to compile.
@@ -177,7 +177,7 @@ pub(super) async fn ask(bench: &Bench, dispatcher: &Dispatcher, request: Request
 }
 
 /// The whole answer.
-pub(super) async fn collect(mut job: Job) -> Answered {
+pub(in crate::kit) async fn collect(mut job: Job) -> Answered {
     let (mut deltas, mut submitted) = (Vec::new(), false);
     let until = tokio::time::Instant::now() + PATIENCE;
     loop {

@@ -9,9 +9,10 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::body;
+use super::cassette::{self, Piece, Tape};
 use super::files::{Files, content_type};
 use super::script;
-use super::spec::{PromptSpec, RouteSpec, SiteFile, StepSpec, When};
+use super::spec::{CassetteSpec, PromptSpec, RouteSpec, SiteFile, StepSpec, When};
 use crate::browser::UrlPattern;
 
 /// A replica's file, as it is served.
@@ -97,6 +98,9 @@ impl Plan {
         for (n, spec) in file.routes.iter().enumerate() {
             note(format!("routes[{n}]"), route(spec, &files).map(|route| routes.push(route)));
         }
+        for (n, spec) in file.cassettes.iter().enumerate() {
+            note(format!("cassettes[{n}]"), played(spec, &files).map(|played| routes.extend(played)));
+        }
         let known: BTreeSet<&str> = known_states(&file);
         for (n, case) in file.cases.iter().enumerate() {
             let place = format!("cases[{n}]");
@@ -148,7 +152,8 @@ impl Plan {
 
 fn known_states(file: &SiteFile) -> BTreeSet<&str> {
     let routes = file.routes.iter().flat_map(|route| route.state.as_slice());
-    routes.map(String::as_str).chain(file.states.keys().map(String::as_str)).chain(["ok"]).collect()
+    let states = routes.chain(file.cassettes.iter().map(|cassette| &cassette.state));
+    states.map(String::as_str).chain(file.states.keys().map(String::as_str)).chain(["ok"]).collect()
 }
 
 /// Whether TLS is spoken, the host and the port of a URL pattern.
@@ -236,6 +241,54 @@ fn route(spec: &RouteSpec, files: &Files) -> Result<Route, String> {
         delay: Duration::from_millis(spec.delay_ms),
         signal: spec.signal.clone(),
     })
+}
+
+/// A recording as routes: each of its streams answers once, in the order in which they were opened.
+fn played(spec: &CassetteSpec, files: &Files) -> Result<Vec<Route>, String> {
+    let tapes = cassette::read(&files.text(&spec.file)?).map_err(|why| format!("{}: {why}", spec.file))?;
+    let signal = |n: usize| format!("{} {n}", spec.file);
+    let asked: Vec<(Duration, String)> =
+        (0..).zip(&tapes).filter(|(_, tape)| !tape.is_socket()).map(|(n, tape)| (tape.opened, signal(n))).collect();
+    let route = |(n, tape): (usize, &Tape)| {
+        let address = cassette::pattern(&tape.url);
+        Ok(Route {
+            patterns: vec![(pattern(&address)?, address)],
+            method: (!tape.is_socket()).then(|| tape.method.clone()),
+            states: vec![spec.state.clone()],
+            when: conditions(&When { times: Some(1), ..When::default() })?,
+            answer: Answer::Steps(steps_of(tape, &asked)),
+            status: (!tape.is_socket()).then_some(tape.status),
+            content_type: tape.content_type.clone(),
+            headers: Vec::new(),
+            delay: Duration::ZERO,
+            signal: (!tape.is_socket()).then(|| signal(n)),
+        })
+    };
+    tapes.iter().enumerate().map(route).collect()
+}
+
+/// What came on a stream, with its pauses. A WebSocket is there long before it is of use: its messages keep their distance from the
+/// request before them, and not from its beginning.
+fn steps_of(tape: &Tape, asked: &[(Duration, String)]) -> Vec<script::Step> {
+    let mut steps = Vec::new();
+    let mut before = tape.opened;
+    let mut waited = None;
+    for (at, piece) in &tape.pieces {
+        let latest = asked.iter().rfind(|(opened, _)| tape.is_socket() && opened <= at);
+        if let Some((opened, name)) = latest.filter(|(_, name)| waited != Some(name)) {
+            steps.push(script::Step::WaitSignal(name.clone()));
+            (waited, before) = (Some(name), before.max(*opened));
+        }
+        steps.push(script::Step::WaitFor(at.saturating_sub(before)));
+        before = *at;
+        steps.push(match piece {
+            Piece::Text(text) if tape.is_socket() => script::Step::text(text.clone()),
+            Piece::Text(text) => script::Step::bytes(text.clone().into_bytes()),
+            Piece::Bytes(bytes) => script::Step::bytes(bytes.clone()),
+            Piece::Abort => script::Step::Abort,
+        });
+    }
+    steps
 }
 
 /// The answer, and the content type that it has by itself.

@@ -52,6 +52,16 @@ pub(super) struct Piece {
 }
 
 impl Step {
+    /// As it is, in one piece.
+    pub(super) fn text(text: String) -> Self {
+        Self::Send { chunks: Source::whole(Content::Text(text)), pause: Duration::ZERO }
+    }
+
+    /// As they are, in one piece.
+    pub(super) fn bytes(bytes: Vec<u8>) -> Self {
+        Self::Send { chunks: Source::whole(Content::Binary(bytes.into())), pause: Duration::ZERO }
+    }
+
     /// # Errors
     /// A sentence that says what is wrong with it.
     pub(super) fn read(spec: &StepSpec, files: &Files, socket: bool) -> Result<Self, String> {

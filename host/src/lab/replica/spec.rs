@@ -44,6 +44,7 @@ pub struct SiteFile {
     pub skip: BTreeMap<String, String>,
     pub prompts: Vec<PromptSpec>,
     pub routes: Vec<RouteSpec>,
+    pub cassettes: Vec<CassetteSpec>,
     pub states: BTreeMap<String, StateSpec>,
     pub cases: Vec<CaseSpec>,
 }
@@ -59,6 +60,14 @@ pub struct PromptSpec {
     pub text: Many<String>,
     #[serde(default)]
     pub when: When,
+}
+
+/// A recording that answers in a state.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CassetteSpec {
+    pub state: String,
+    pub file: String,
 }
 
 /// Conditions on a request; all must hold.

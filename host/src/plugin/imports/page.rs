@@ -13,6 +13,7 @@ use crate::plugin::bindings::webai::adapter::page as wit;
 use crate::plugin::bindings::webai::adapter::types::Fault;
 use crate::plugin::handles::{HostState, PageHandle};
 use crate::plugin::imports::files;
+use crate::plugin::recorder::Heard;
 
 /// The result of a host function: the outer one ends the guest, the inner one is the guest's to handle.
 type Answer<T> = wasmtime::Result<Result<T, wit::PageError>>;
@@ -135,6 +136,11 @@ impl HostState {
 impl wit::HostPage for HostState {
     async fn step(&mut self, _: Resource<PageHandle>, name: String) -> wasmtime::Result<()> {
         tracing::debug!(step = name, "step");
+        if let Some(recorder) = self.means.recorder.clone() {
+            // Where it may not read, there is nothing to be kept.
+            let html = self.page.html().await.unwrap_or_default();
+            recorder.keep(Heard::Step { name: name.clone(), html });
+        }
         self.step = name;
         Ok(())
     }
@@ -414,6 +420,9 @@ impl wit::HostPage for HostState {
             && fault.code == browser::CLIENT_TOO_SLOW
         {
             self.progress.set_client_too_slow();
+        }
+        if let (Some(recorder), Ok(Some(event))) = (&self.means.recorder, &answer) {
+            recorder.keep(Heard::Event(event.clone()));
         }
         Ok(answer.map(|event| event.map(|event| self.event(event))))
     }
