@@ -14,7 +14,7 @@ const SOCKET: &str = "ws://open-webui.localhost/ws/socket.io/";
 const COMPOSER: &str = "css=#chat-input";
 const SEND: &str = "css=#send-message-button";
 const STOP: &str = "css=button[aria-label=\"Stop\"]";
-const SIGN_IN: &str = "css=#auth-container, form:has(input[type=\"password\"])";
+const SIGN_IN: &str = "css=form:has(input[type=\"password\"])";
 const MODEL: &str = "css=#model-selector-model-button";
 const OPTIONS: &str = "css=#model-selector-list [role=\"option\"]";
 /// What is new in this version, shown until somebody closes it; the server remembers that.
