@@ -13,11 +13,10 @@ use crate::config::{Browser, Config, Proxy, ProxyKind, Sandbox};
 use crate::dispatch::{DispatchOptions, Dispatcher};
 use crate::http::{Edge, Server};
 use crate::lab::demo::{DemoOptions, DemoSite};
+use crate::net::DEMO_HOST;
 use crate::plugin::{Compiler, Deadlines, Engine, EngineError, Registry, RegistryOptions};
 use crate::store::{DataFolder, Kv};
 
-/// The reserved host of the demo site.
-const DEMO_HOST: &str = "demo.localhost";
 /// The adapter of the demo site.
 const DEMO_ADAPTER: &str = "demo";
 

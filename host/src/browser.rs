@@ -21,7 +21,7 @@ pub use event::{Condition, DialogInfo, Ending, EventBody, Filter, PageEvent, Res
 pub use instance::{Instance, InstanceOptions, InstanceState};
 pub use json::{Edit, Pointer};
 pub use launch::{LaunchError, LaunchOptions, MIN_MAJOR, Profile, find};
-pub use origin::{Origin, is_label};
+pub use origin::Origin;
 pub use page::{
     Bounds, CLIENT_TOO_SLOW, CloseReason, Page, PageSpec, RewriteGrant, Rewriting, SavedFile, Source, UploadFile,
 };

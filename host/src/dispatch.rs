@@ -195,7 +195,7 @@ impl Dispatcher {
     }
 
     /// Before a request for this model: where it is not known, and its adapter has not said yet which there are, waits for that.
-    pub async fn learn(&self, model: &str) {
+    async fn learn(&self, model: &str) {
         let adapter = model.split_once('/').and_then(|(id, _)| self.0.registry.get(id));
         let Some(adapter) = adapter.filter(|_| self.0.available().is_ok() && self.0.find(model).is_err()) else {
             return;
@@ -215,8 +215,9 @@ impl Dispatcher {
         &self.0.registry
     }
 
-    /// What a model makes; none if there is no such model.
-    pub fn kind(&self, model: &str) -> Option<Kind> {
+    /// What a model makes; none if there is no such model. Waits for an adapter that has yet to say which models there are.
+    pub async fn kind(&self, model: &str) -> Option<Kind> {
+        self.learn(model).await;
         self.0.find(model).ok().map(|(_, model)| model.kind)
     }
 

@@ -1,7 +1,16 @@
-//! Which addresses are on the public internet: one rule for all that goes out on somebody else's word. After the IANA
-//! special-purpose address registries (RFC 6890 and its successors).
+//! Names and addresses: which are on the public internet, which may stand for something on this machine. One rule for all that goes
+//! out on somebody else's word. After the IANA special-purpose address registries (RFC 6890 and its successors).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The name under which browsers reach the demo site. Nobody else can own it: `.localhost` is reserved.
+pub(crate) const DEMO_HOST: &str = "demo.localhost";
+
+/// Whether a text can stand between two dots of a host name, in its one spelling.
+pub(crate) fn is_label(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=63).contains(&text.len()) && text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+}
 
 /// None for a public address, else what the address is.
 pub(crate) fn not_public(ip: IpAddr) -> Option<&'static str> {

@@ -45,6 +45,9 @@ pub use registry::{
     BrokenFile, Change, ChangeError, Entry, KeptVersion, Pending, Registry, RegistryOptions, Source, State,
 };
 
+/// The contract's version as it stands in the names of its interfaces: `webai:adapter/page@0.1.0`.
+pub const INTERFACE_VERSION: &str = "@0.1.0";
+
 /// A request as an adapter sees it.
 #[derive(Debug)]
 pub struct AdapterRequest {

@@ -49,11 +49,22 @@ impl Bench {
             assert!(manifest.contains(from), "{from}");
             manifest = manifest.replacen(from, to, 1);
         }
+        self.pack(&demo(), &manifest)
+    }
+
+    /// A component of any kind with the demo's manifest.
+    fn packed_wat(&self, wat: &str) -> PathBuf {
+        let module = self.scratch.path().join("module.wasm");
+        std::fs::write(&module, wat::parse_str(wat).unwrap()).unwrap();
+        self.pack(&module, include_str!("../../adapters-wasm/demo/adapter.toml"))
+    }
+
+    fn pack(&self, module: &Path, manifest: &str) -> PathBuf {
         let toml = self.scratch.path().join("adapter.toml");
         std::fs::write(&toml, manifest).unwrap();
         let output = self.scratch.path().join("packed.wasm");
         let mut pack = Command::new(env!("CARGO_BIN_EXE_webai2api"));
-        pack.args(["adapter", "pack"]).arg(demo()).arg("--manifest").arg(toml).arg("--output").arg(&output);
+        pack.args(["adapter", "pack"]).arg(module).arg("--manifest").arg(toml).arg("--output").arg(&output);
         let packed = pack.output().unwrap();
         assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
         output
@@ -153,10 +164,7 @@ async fn an_adapter_from_its_approval_to_its_removal() {
         "{shown}"
     );
     assert_eq!(lock(&bench)["adapters"]["demo"]["approved"]["grant"]["page"][0], "http://demo.localhost");
-    let ready = server.wait_for(|server| {
-        server.raw(b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").starts_with("HTTP/1.1 200")
-    });
-    assert!(ready, "{}", server.log());
+    server.until_ready();
     assert_eq!(asked(&client, "first").await, "demo@1.0.0");
 
     // Within what was approved, a new version serves at once; one that asks for more waits while the old one serves.
@@ -216,16 +224,7 @@ async fn what_fits_no_contract_or_no_settings_is_refused_in_one_sentence() {
             "it needs WASI",
         ),
     ] {
-        let module = bench.scratch.path().join("module.wasm");
-        std::fs::write(&module, wat::parse_str(wat).unwrap()).unwrap();
-        let output = bench.scratch.path().join(format!("{what}.wasm"));
-        let toml = bench.scratch.path().join("adapter.toml");
-        let manifest = include_str!("../../adapters-wasm/demo/adapter.toml");
-        std::fs::write(&toml, manifest).unwrap();
-        let mut pack = Command::new(env!("CARGO_BIN_EXE_webai2api"));
-        pack.args(["adapter", "pack"]).arg(module).arg("--manifest").arg(toml).arg("--output").arg(&output);
-        assert!(pack.output().unwrap().status.success());
-        let shown = told(&bench, &server, &["install", output.to_str().unwrap(), "--approve"]);
+        let shown = told(&bench, &server, &["install", bench.packed_wat(wat).to_str().unwrap(), "--approve"]);
         assert!(shown.contains(reason), "{what}: {shown}");
     }
     let text = bench.scratch.path().join("text.wasm");
@@ -271,10 +270,7 @@ async fn swaps_under_a_steady_load_lose_nothing() {
     let bench = Bench::new();
     let server = bench.server("adapters: {pages: 3}\nqueue: {queueBuffer: 8}");
     told(&bench, &server, &["install", bench.version("1.0.0").to_str().unwrap(), "--approve"]);
-    let ready = server.wait_for(|server| {
-        server.raw(b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").starts_with("HTTP/1.1 200")
-    });
-    assert!(ready, "{}", server.log());
+    server.until_ready();
     let client = Client::of(&server).with_key(&bench.key());
     let enough = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let loads: Vec<_> = (0..3)
@@ -314,10 +310,7 @@ async fn a_version_that_drains_is_counted() {
     let bench = Bench::new();
     let server = bench.server("adapters: {pages: 2}");
     told(&bench, &server, &["install", bench.version("1.0.0").to_str().unwrap(), "--approve"]);
-    let ready = server.wait_for(|server| {
-        server.raw(b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").starts_with("HTTP/1.1 200")
-    });
-    assert!(ready, "{}", server.log());
+    server.until_ready();
     let (client, site) = (Client::of(&server).with_key(&bench.key()), Site::of(&server));
     let mut old = client.stream(script("tokens=2 rate=0 gate=1 mark=old")).await;
     assert_eq!(old.next_text().await.unwrap(), "t0");
@@ -343,13 +336,9 @@ async fn a_bundled_adapter_serves_once_somebody_wants_it() {
         entries.iter().find(|entry| entry["id"] == "other").unwrap()["state"].as_str().unwrap().to_owned()
     };
 
-    // Models are there once there is a browser.
-    let ready = |server: &Server| {
-        let answer = |server: &Server| server.raw(b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-        assert!(server.wait_for(|server| answer(server).starts_with("HTTP/1.1 200")), "{}", server.log());
-    };
     let server = bench.server("");
-    ready(&server);
+    // Models are there once there is a browser.
+    server.until_ready();
     until(&bench, &server, "the demo serves", |e| e["state"] == "serving").await;
     let models = Client::of(&server).with_key(&bench.key()).get("/v1/models").await;
     assert!(!models.body.to_string().contains("other/"), "{models:?}");
@@ -383,15 +372,7 @@ async fn what_is_dropped_in_and_cannot_serve_says_why() {
     let command = "(component (import \"wasi:cli/environment@0.2.0\" (instance (export \"f\" (func)))))";
     let later = "(component (import \"webai:adapter/page@0.9.0\" (instance (export \"f\" (func)))))";
     for (what, wat, reason) in [("command", command, "it needs WASI"), ("later", later, "webai:adapter/page@0.9.0")] {
-        let module = bench.scratch.path().join("module.wasm");
-        std::fs::write(&module, wat::parse_str(wat).unwrap()).unwrap();
-        let output = bench.scratch.path().join("packed.wasm");
-        let toml = bench.scratch.path().join("adapter.toml");
-        std::fs::write(&toml, include_str!("../../adapters-wasm/demo/adapter.toml")).unwrap();
-        let mut pack = Command::new(env!("CARGO_BIN_EXE_webai2api"));
-        pack.args(["adapter", "pack"]).arg(module).arg("--manifest").arg(toml).arg("--output").arg(&output);
-        assert!(pack.output().unwrap().status.success());
-        bench.drop_in(&output);
+        bench.drop_in(&bench.packed_wat(wat));
         let told = |entry: &Value| entry["problem"].as_str().is_some_and(|problem| problem.contains(reason));
         let entry = until(&bench, &server, what, told).await;
         assert_eq!((&entry["state"], &entry["version"]), (&Value::from("failed"), &Value::Null));

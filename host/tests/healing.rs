@@ -96,7 +96,7 @@ async fn what_was_sent_is_never_sent_again() {
     });
     kill(running_browser(&server));
     let lost = asking.await.unwrap();
-    assert_eq!(lost.error(), (424, "browser_failed"), "{lost:?}");
+    assert_eq!(lost.error(), (424, "browser_failed"), "{lost:?}\n{}", server.log());
     assert_eq!((lost.header("x-should-retry"), lost.header("retry-after")), (Some("false"), None));
     let behind = queued.await.unwrap();
     assert!(behind.status == 503 || behind.text() == "mark=behind", "{behind:?}");

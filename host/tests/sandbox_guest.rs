@@ -16,6 +16,7 @@ use std::process::Command;
 use support::Server;
 use support::client::{Client, ask, streaming};
 use support::site::Site;
+use tempfile::TempDir;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -27,12 +28,15 @@ fn run(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// Builds the guest as every adapter is built, and packs it into a folder.
-fn build_into(folder: &Path) {
-    build(folder, "demo", &[]);
+/// A server whose one adapter is the hostile one. The folder is where that is loaded from.
+fn serving(config: &str) -> (TempDir, Server) {
+    let folder = tempfile::tempdir().unwrap();
+    build(folder.path(), "demo", &[]);
+    let server = Server::builder().config(config).env("WEBAI_BUNDLED", folder.path().to_str().unwrap()).start_ready();
+    (folder, server)
 }
 
-/// The same, under an id, and with features.
+/// Builds the guest as every adapter is built, under an id and with features, and packs it into a folder.
 fn build(folder: &Path, id: &str, features: &[&str]) {
     let guest = repository().join("host/tests/guests/hostile");
     let target = repository().join("target/guest-tests").join(features.concat());
@@ -60,11 +64,8 @@ fn build(folder: &Path, id: &str, features: &[&str]) {
 
 #[tokio::test]
 async fn each_kind_of_misbehaviour_ends_its_own_call_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    build_into(folder.path());
     // It goes on for longer than a server that cares for itself would let it.
-    let config = "adapters: {pages: 2, crashes: 0}\nserver: {keepalive: {holdStatus: 60s}}";
-    let server = Server::builder().config(config).env("WEBAI_BUNDLED", folder.path().to_str().unwrap()).start_ready();
+    let (_folder, server) = serving("adapters: {pages: 2, crashes: 0}\nserver: {keepalive: {holdStatus: 60s}}");
     let client = Client::of(&server);
     let mut flow = client.stream(ask("demo/script", "flow")).await;
     let mut expected = 0;
@@ -109,10 +110,7 @@ async fn each_kind_of_misbehaviour_ends_its_own_call_alone() {
 
 #[tokio::test]
 async fn who_crashes_too_often_or_tries_what_was_not_granted_is_out_of_use() {
-    let folder = tempfile::tempdir().unwrap();
-    build_into(folder.path());
-    let config = "adapters: {pages: 2, crashes: 3}";
-    let server = Server::builder().config(config).env("WEBAI_BUNDLED", folder.path().to_str().unwrap()).start_ready();
+    let (_folder, server) = serving("adapters: {pages: 2, crashes: 3}");
     let client = Client::of(&server);
     let enable = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_webai2api"));
@@ -151,10 +149,7 @@ async fn who_crashes_too_often_or_tries_what_was_not_granted_is_out_of_use() {
 /// What a guest may do without end has one, and the guest is told.
 #[tokio::test]
 async fn every_flood_has_its_end() {
-    let folder = tempfile::tempdir().unwrap();
-    build_into(folder.path());
-    let config = "adapters: {pages: 2, crashes: 0}";
-    let server = Server::builder().config(config).env("WEBAI_BUNDLED", folder.path().to_str().unwrap()).start_ready();
+    let (_folder, server) = serving("adapters: {pages: 2, crashes: 0}");
     let (client, site) = (Client::of(&server), Site::of(&server));
     let mut flow = client.stream(ask("demo/script", "flow")).await;
     for (what, end) in [
@@ -190,10 +185,8 @@ async fn every_flood_has_its_end() {
 /// A guest that sleeps past its deadline, or goes on for nobody, gives its page back.
 #[tokio::test]
 async fn nobody_keeps_a_page_for_ever() {
-    let folder = tempfile::tempdir().unwrap();
-    build_into(folder.path());
-    let config = "adapters: {pages: 1, crashes: 0}\ndeadlines: {firstByte: 2s, submit: 2s, cancel: 500ms}";
-    let server = Server::builder().config(config).env("WEBAI_BUNDLED", folder.path().to_str().unwrap()).start_ready();
+    let (_folder, server) =
+        serving("adapters: {pages: 1, crashes: 0}\ndeadlines: {firstByte: 2s, submit: 2s, cancel: 500ms}");
     let client = Client::of(&server);
     for (what, status) in [("sleep", 504), ("sent sleep", 424)] {
         assert_eq!(client.ask(&ask("demo/script", what)).await.error(), (status, "timeout"), "{what}");
@@ -209,9 +202,7 @@ async fn nobody_keeps_a_page_for_ever() {
 /// Files that are no adapters: each is refused with its reason, and takes neither memory nor the answer of anybody else.
 #[tokio::test]
 async fn files_that_are_no_adapters_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    build_into(folder.path());
-    let server = Server::builder().env("WEBAI_BUNDLED", folder.path().to_str().unwrap()).start_ready();
+    let (folder, server) = serving("");
     let client = Client::of(&server);
     let mut flow = client.stream(ask("demo/script", "flow")).await;
     let own = server.home().join("data/adapters");
@@ -258,7 +249,7 @@ fn resident(pid: u32) -> usize {
 #[tokio::test]
 async fn a_trap_in_any_export_is_an_error_and_no_more() {
     let folder = tempfile::tempdir().unwrap();
-    build_into(folder.path());
+    build(folder.path(), "demo", &[]);
     let bundled = folder.path().to_str().unwrap();
     // Saying which models there are.
     let config = "adapters: {crashes: 2}\nbackend: {adapter: {demo: {trap: models}}}";

@@ -38,9 +38,7 @@ impl Adapter for OpenWebUi {
         // The socket is opened with the page, so it is listened to before.
         let answer = Answer::expect(page, &Filter::post(COMPLETIONS), STOP)?.or_on_socket(SOCKET)?;
         page.goto(if request.temporary() { TEMPORARY } else { ENTRY })?;
-        if matches!(Self::probe(page)?, Account::SignedOut) {
-            return Err(Failure::LoginRequired("nobody is signed in to Open WebUI".into()));
-        }
+        signed_in(page)?;
         close_news(page)?;
         choose_model(page, &request.model())?;
         attach(page, request)?;
@@ -59,9 +57,7 @@ impl Adapter for OpenWebUi {
 
 impl Discovery for OpenWebUi {
     fn models(page: &Page) -> Result<Vec<Model>, Failure> {
-        if matches!(Self::probe(page)?, Account::SignedOut) {
-            return Err(Failure::LoginRequired("nobody is signed in to Open WebUI".into()));
-        }
+        signed_in(page)?;
         close_news(page)?;
         page.step("read the model menu");
         let mut models = vec![Model::new(DEFAULT, "The model that the page has chosen")];
@@ -77,6 +73,14 @@ impl Discovery for OpenWebUi {
 }
 
 register!(OpenWebUi, discovery);
+
+/// Waits until the page shows who is there.
+fn signed_in(page: &Page) -> Result<(), Failure> {
+    match OpenWebUi::probe(page)? {
+        Account::SignedOut => Err(Failure::LoginRequired("nobody is signed in to Open WebUI".into())),
+        _ => Ok(()),
+    }
+}
 
 /// It covers the composer, and may come a moment after it.
 fn close_news(page: &Page) -> Result<(), Failure> {

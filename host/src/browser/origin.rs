@@ -5,6 +5,8 @@ use std::fmt;
 
 use url::{Host, Url};
 
+use crate::net::{DEMO_HOST, is_label};
+
 /// Why a text is not an origin that can be granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OriginError {
@@ -95,7 +97,7 @@ impl Origin {
     /// See [`OriginError`].
     pub fn parse_lab(text: &str) -> Result<Origin, OriginError> {
         let host = text.strip_prefix("http://").ok_or(OriginError::Malformed)?;
-        if !is_below(host, "demo.localhost") || host.contains(['/', ':', '@', '?', '#']) {
+        if !is_below(host, DEMO_HOST) || host.contains(['/', ':', '@', '?', '#']) {
             return Err(OriginError::Malformed);
         }
         Ok(Origin { scheme: "http", host: host.to_owned(), below: false, port: 80 })
@@ -151,12 +153,6 @@ impl Origin {
 fn local_name(text: &str) -> Option<&str> {
     let name = text.strip_prefix("http://")?.strip_suffix(".localhost")?;
     is_label(name).then_some(name)
-}
-
-/// Whether a text can stand between two dots of a host name, in its one spelling.
-pub fn is_label(text: &str) -> bool {
-    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    (1..=63).contains(&text.len()) && text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 fn check_name(host: &str) -> Result<(), OriginError> {

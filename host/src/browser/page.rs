@@ -72,8 +72,9 @@ const PROOF_OF_LIFE: Duration = Duration::from_secs(10);
 const STOP_DEADLINE: Duration = Duration::from_secs(2);
 /// What a page's queue may hold.
 const QUEUE_BYTES: usize = 8 << 20;
-/// Per call, see contract.md section 3, rule 11.
+/// Per call: far more than any answer needs, and an end for a guest that never stops.
 const MAX_NAVIGATIONS: u32 = 60;
+/// Clicks, keys, what is filled in and chosen, per call. Looking costs nothing.
 const MAX_ACTS: u32 = 2000;
 
 /// What a page may be used for.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::key::Key;
 use super::node::Node;
-use crate::browser::is_label;
+use crate::net::{DEMO_HOST, is_label};
 
 /// The shape of a value. Every value is checked against it once, in whatever layer it stands.
 #[derive(Debug, Clone, Copy)]
@@ -106,8 +106,8 @@ fn host(name: &str, to: &Node) -> Result<(), String> {
     if label.is_none() {
         return Err(format!("expected a name such as app.localhost, in small letters, found {name:?}"));
     }
-    if label == Some("demo") {
-        return Err("demo.localhost is the demo site's: take another name".into());
+    if name == DEMO_HOST {
+        return Err(format!("{DEMO_HOST} is the demo site's: take another name"));
     }
     Shape::Loopback.check(to).map(drop).map_err(|message| format!("{name}: {message}"))
 }

@@ -9,11 +9,9 @@ use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 
 use crate::browser::{Instance, InstanceState, Page, PageError, PageSpec, Pointer, RewriteGrant};
+use crate::net::DEMO_HOST;
 use crate::plugin::{Manifest, Rewritable};
 
-/// The demo site. Its pages share no cookie jar: there is no account worth keeping, and HTTP/1.1 allows a jar six connections to
-/// one host, each of which an answer takes up.
-const DEMO: &str = "demo.localhost";
 /// A page that says nothing for this long between two requests is replaced.
 const HANGS: Duration = Duration::from_secs(3);
 /// How often a page is opened anew whose browser died under it.
@@ -206,7 +204,9 @@ fn spec(manifest: &Manifest) -> PageSpec {
         rewrite: manifest.rewrite.iter().map(rewrite).collect(),
         save: manifest.save.clone(),
         stop_button: manifest.stop_button.clone(),
-        throwaway: manifest.entry.host_str() == Some(DEMO),
+        // The demo's pages share no cookie jar: there is no account worth keeping, and HTTP/1.1 allows a jar six connections to
+        // one host, each of which an answer takes up.
+        throwaway: manifest.entry.host_str() == Some(DEMO_HOST),
     }
 }
 

@@ -6,12 +6,11 @@ use serde_json::Value;
 use wit_component::DecodedWasm;
 
 use crate::lab::replica;
-use crate::plugin::{Manifest, PackageError, read_manifest, try_link};
+use crate::plugin::{INTERFACE_VERSION, Manifest, PackageError, read_manifest, try_link};
 
 /// Interfaces of the contract.
 const CONTRACT: &str = "webai:adapter/";
 const PROVIDER: &str = "webai:adapter/provider@";
-const VERSION: &str = "@0.1.0";
 
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -149,8 +148,10 @@ fn check_interfaces(bytes: &[u8], findings: &mut Findings) {
         }
     }
     let versioned = imports.iter().chain(&exports).filter(|name| name.starts_with(CONTRACT));
-    if let Some(other) = versioned.into_iter().find(|name| !name.ends_with(VERSION)) {
-        findings.wrong.push(format!("it was built for {other}, and this host has {VERSION}: build it with that SDK"));
+    if let Some(other) = versioned.into_iter().find(|name| !name.ends_with(INTERFACE_VERSION)) {
+        findings
+            .wrong
+            .push(format!("it was built for {other}, and this host has {INTERFACE_VERSION}: build it with that SDK"));
     }
     if !exports.iter().any(|export| export.starts_with(PROVIDER)) {
         findings.wrong.push(

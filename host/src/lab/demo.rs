@@ -30,9 +30,6 @@ mod site;
 mod stats;
 mod wire;
 
-/// The name under which browsers reach the site. Nobody else can own it: `.localhost` is reserved.
-pub const DEMO_ORIGIN: &str = "http://demo.localhost";
-
 /// More than any browser opens to one host; a bound for clients that never let go.
 const CONNECTIONS_MAX: usize = 512;
 const HEADER_DEADLINE: Duration = Duration::from_secs(10);

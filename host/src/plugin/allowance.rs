@@ -1,11 +1,7 @@
-//! How much one call may do to its page and say to its client: far more than any answer needs, and an end for a guest that
-//! never stops.
+//! How much one call may say to its client, and that it sends its prompt once. What it may do to its page, the page counts.
 
 use crate::browser::PageError;
 
-/// Clicks, keys, what is filled in and chosen. Looking costs nothing.
-const MAX_ACTS: u32 = 2000;
-const MAX_NAVIGATIONS: u32 = 60;
 /// Bytes of text, thoughts and sources in one answer. Files have a limit of their own.
 pub(super) const MAX_REPLY: usize = 16 << 20;
 /// A text this long that holds the prompt is the prompt, whatever was put around it.
@@ -14,8 +10,6 @@ const TELLING: usize = 32;
 /// What one call has used up.
 #[derive(Debug, Default)]
 pub(super) struct Allowance {
-    acts: u32,
-    navigations: u32,
     reply: usize,
     prompt: Prompt,
 }
@@ -33,22 +27,6 @@ enum Prompt {
 }
 
 impl Allowance {
-    /// Counts an act.
-    ///
-    /// # Errors
-    /// `limit` where it is one too many.
-    pub(super) fn act(&mut self) -> Result<(), PageError> {
-        count(&mut self.acts, MAX_ACTS, "acts")
-    }
-
-    /// Counts a navigation.
-    ///
-    /// # Errors
-    /// `limit` where it is one too many.
-    pub(super) fn navigation(&mut self) -> Result<(), PageError> {
-        count(&mut self.navigations, MAX_NAVIGATIONS, "navigations")
-    }
-
     /// Counts what the client is told. False where it is too much.
     pub(super) fn reply(&mut self, bytes: usize) -> bool {
         self.reply = self.reply.saturating_add(bytes);
@@ -85,14 +63,6 @@ impl Allowance {
             self.prompt = Prompt::Sent;
         }
     }
-}
-
-fn count(used: &mut u32, max: u32, what: &str) -> Result<(), PageError> {
-    *used = used.saturating_add(1);
-    if *used <= max {
-        return Ok(());
-    }
-    Err(PageError::Other { code: "limit", message: format!("more than {max} {what} in one call") })
 }
 
 #[cfg(test)]
@@ -132,17 +102,8 @@ mod tests {
     }
 
     #[test]
-    fn there_is_an_end_to_everything() {
+    fn there_is_an_end_to_an_answer() {
         let mut call = Allowance::default();
-        for _ in 0..MAX_ACTS {
-            call.act().unwrap();
-        }
-        let more = call.act().unwrap_err();
-        assert_eq!(more.to_string(), "limit: more than 2000 acts in one call");
-        for _ in 0..MAX_NAVIGATIONS {
-            call.navigation().unwrap();
-        }
-        assert!(call.navigation().is_err());
         assert!(call.reply(MAX_REPLY) && !call.reply(1) && !call.reply(usize::MAX));
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::{Component, InstancePre};
 
-use super::Adapter;
 use super::bindings::discovery::{self, DiscoveringPre};
 use super::call::{Ended, watch_over};
 use super::clock::{Deadlines, StageClock};
@@ -14,11 +13,10 @@ use super::guest_log::GuestLog;
 use super::handles::{HostState, Means, PageHandle, Progress};
 use super::manifest::Model;
 use super::meter::Meter;
+use super::{Adapter, INTERFACE_VERSION};
 use crate::browser::Page;
 use crate::chat::{Failure, FailureKind, Kind};
 
-/// The export's name in a component.
-const EXPORT: &str = "webai:adapter/discovery@0.1.0";
 /// More models than a site has, and the longest text of one.
 const MAX_MODELS: usize = 256;
 const MAX_TEXT: usize = 200;
@@ -31,7 +29,7 @@ pub(super) fn find(
     component: &Component,
     pre: &InstancePre<HostState>,
 ) -> Result<Option<DiscoveringPre<HostState>>, String> {
-    if component.get_export_index(None, EXPORT).is_none() {
+    if component.get_export_index(None, format!("webai:adapter/discovery{INTERFACE_VERSION}")).is_none() {
         return Ok(None);
     }
     DiscoveringPre::new(pre.clone()).map(Some).map_err(|error| format!("{error:#}"))

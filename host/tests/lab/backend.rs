@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -104,21 +104,18 @@ async fn answer(State(seen): State<Seen>, Json(body): Json<Value>) -> Response {
         return (status, Json(json!({ "error": { "message": words, "type": "lab" } }))).into_response();
     }
     let (sender, receiver) = mpsc::channel::<Result<Bytes, Infallible>>(1);
-    let cut = directive(&prompt, "cut");
+    let cut = directive(&prompt, "cut").is_some();
     tokio::spawn(async move {
         let done = say(&prompt, &model, &sender, &|| seen.lock().unwrap()[place].sent.push(Instant::now())).await;
         seen.lock().unwrap()[place].left = done.is_none();
     });
-    let pieces = Body::from_stream(ReceiverStream::new(receiver));
-    let body = match cut {
-        // More was promised than comes.
-        Some(_) => {
-            return ([(header::CONTENT_TYPE, "text/event-stream"), (header::CONTENT_LENGTH, "999999")], pieces)
-                .into_response();
-        }
-        None => pieces,
-    };
-    ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
+    let body = Body::from_stream(ReceiverStream::new(receiver));
+    let mut response = ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response();
+    if cut {
+        // More is promised than comes.
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("999999"));
+    }
+    response
 }
 
 /// None when nobody listens any more.

@@ -79,8 +79,7 @@ impl Builder {
     /// Starts it and waits until it can answer.
     pub(crate) fn start_ready(self) -> Server {
         let server = self.start();
-        let ready = server.wait_for(|server| server.raw(READYZ).starts_with("HTTP/1.1 200"));
-        assert!(ready, "it is not ready: {}{}", server.raw(READYZ), server.log());
+        server.until_ready();
         server
     }
 
@@ -167,6 +166,12 @@ impl Server {
 
     pub(crate) fn stdout(&self) -> String {
         self.stdout.text()
+    }
+
+    /// Waits until it can answer.
+    pub(crate) fn until_ready(&self) {
+        let ready = self.wait_for(|server| server.raw(READYZ).starts_with("HTTP/1.1 200"));
+        assert!(ready, "it is not ready: {}{}", self.raw(READYZ), self.log());
     }
 
     /// Waits for a condition; false if it does not come about in time.

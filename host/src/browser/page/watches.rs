@@ -18,7 +18,7 @@ use crate::browser::error::PageError;
 use crate::browser::event::{Condition, EventBody, PageEvent};
 use crate::browser::traffic::UrlPattern;
 
-/// Per call, see contract.md section 3, rule 11.
+/// Per call: each costs the page an observer.
 const MAX_WATCHES: usize = 8;
 
 #[derive(Debug)]

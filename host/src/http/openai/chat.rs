@@ -82,9 +82,8 @@ async fn answer(
     let (stream, include_usage, ignored) = (draft.stream, draft.include_usage, draft.ignored.join(", "));
     let request = Request { fingerprint: Some(fingerprint), ..draft.into_request(context.id.clone(), fetched) };
     let answer = Answer::new(&request, completion_header(&request), context.log.clone());
-    edge.dispatcher.learn(&request.model).await;
     // A model that is not there is told by `submit`.
-    let kind = edge.dispatcher.kind(&request.model).unwrap_or_default();
+    let kind = edge.dispatcher.kind(&request.model).await.unwrap_or_default();
     let rendered = prompt::render(&request, kind);
     let prompt_tokens = usage::tokens(&rendered.text);
     let warning = rendered.left_out.then_some("earlier messages were not sent to an image model");

@@ -46,9 +46,6 @@ impl HostState {
     where
         F: Future<Output = Result<(), PageError>>,
     {
-        if let Err(error) = self.allowance.navigation() {
-            return Ok(Err(to_wit(error)));
-        }
         let submitting = self.progress.submitted().is_none();
         if submitting {
             self.progress.clock.enter(Stage::Navigate);
@@ -60,17 +57,6 @@ impl HostState {
         answer
     }
 
-    /// Does something to the page.
-    async fn act<T, F>(&mut self, operation: impl FnOnce(Arc<Page>) -> F) -> Answer<T>
-    where
-        F: Future<Output = Result<T, PageError>>,
-    {
-        match self.allowance.act() {
-            Ok(()) => self.on_page(operation).await,
-            Err(error) => Ok(Err(to_wit(error))),
-        }
-    }
-
     /// An act that may send what was filled in.
     async fn send<T, F>(&mut self, operation: impl FnOnce(Arc<Page>) -> F) -> Answer<T>
     where
@@ -80,7 +66,7 @@ impl HostState {
             return Ok(Err(to_wit(error)));
         }
         self.before_send().await;
-        let answer = self.act(operation).await?;
+        let answer = self.on_page(operation).await?;
         if answer.is_ok() {
             self.allowance.sent();
         }
@@ -235,12 +221,12 @@ impl wit::HostPage for HostState {
 
     async fn hover(&mut self, _: Resource<PageHandle>, selector: String, timeout: Option<u64>) -> Answer<()> {
         let wait = self.wait(timeout);
-        self.act(|page| async move { page.hover(&selector, wait).await }).await
+        self.on_page(|page| async move { page.hover(&selector, wait).await }).await
     }
 
     async fn focus(&mut self, _: Resource<PageHandle>, selector: String, timeout: Option<u64>) -> Answer<()> {
         let wait = self.wait(timeout);
-        self.act(|page| async move { page.focus(&selector, wait).await }).await
+        self.on_page(|page| async move { page.focus(&selector, wait).await }).await
     }
 
     async fn fill(
@@ -252,7 +238,7 @@ impl wit::HostPage for HostState {
     ) -> Answer<()> {
         self.typed(&text);
         let wait = self.wait(timeout);
-        self.act(|page| async move { page.fill(&selector, &text, wait).await }).await
+        self.on_page(|page| async move { page.fill(&selector, &text, wait).await }).await
     }
 
     async fn type_text(
@@ -264,7 +250,7 @@ impl wit::HostPage for HostState {
     ) -> Answer<()> {
         self.typed(&text);
         let wait = self.wait(timeout);
-        self.act(|page| async move { page.type_text(&selector, &text, wait).await }).await
+        self.on_page(|page| async move { page.type_text(&selector, &text, wait).await }).await
     }
 
     async fn press(
@@ -286,7 +272,7 @@ impl wit::HostPage for HostState {
         timeout: Option<u64>,
     ) -> Answer<()> {
         let wait = self.wait(timeout);
-        self.act(|page| async move { page.select(&selector, &values, wait).await }).await
+        self.on_page(|page| async move { page.select(&selector, &values, wait).await }).await
     }
 
     async fn scroll_into_view(
@@ -296,7 +282,7 @@ impl wit::HostPage for HostState {
         timeout: Option<u64>,
     ) -> Answer<()> {
         let wait = self.wait(timeout);
-        self.act(|page| async move { page.scroll_into_view(&selector, wait).await }).await
+        self.on_page(|page| async move { page.scroll_into_view(&selector, wait).await }).await
     }
 
     async fn attach(
@@ -311,7 +297,7 @@ impl wit::HostPage for HostState {
             Ok(files) => files,
             Err(error) => return Ok(Err(error)),
         };
-        let answer = self.act(|page| async move { page.attach(&selector, files, wait).await }).await;
+        let answer = self.on_page(|page| async move { page.attach(&selector, files, wait).await }).await;
         self.uploaded();
         answer
     }
@@ -332,7 +318,7 @@ impl wit::HostPage for HostState {
             Ok(files) => files,
             Err(error) => return Ok(Err(error)),
         };
-        let answer = self.act(|page| async move { page.choose_files(&selector, files, wait).await }).await;
+        let answer = self.on_page(|page| async move { page.choose_files(&selector, files, wait).await }).await;
         self.uploaded();
         answer
     }

@@ -1,4 +1,4 @@
-//! The cases that every adapter must pass (contract.md, section 6).
+//! The cases that every adapter must pass (docs/adapters.md lists them).
 
 use super::{Kind, Plan, Question, messages, own};
 use crate::kit::suite::bench::Bench;
