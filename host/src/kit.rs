@@ -5,6 +5,7 @@
 
 mod build;
 mod check;
+mod host;
 mod journal;
 mod record;
 mod scaffold;

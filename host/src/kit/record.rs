@@ -4,23 +4,20 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use regex::Regex;
 use serde_json::Value;
 
+use super::host::{Answered, Host, Setup, collect, request};
 use super::scrub::Scrubber;
 use super::suite::SuiteError;
-use super::suite::bench::{Answered, Folder, collect, loaded};
-use crate::browser::guard::{Guard, GuardOptions};
-use crate::browser::{EventBody, Instance, InstanceOptions, InstanceState, LaunchOptions, Profile};
-use crate::chat::{Delta, Failure, FailureKind, Part, Request, Role, Turn};
-use crate::dispatch::{DispatchOptions, Dispatcher};
+use crate::browser::guard::GuardOptions;
+use crate::browser::{EventBody, Profile};
+use crate::chat::{Delta, Failure, FailureKind, Part, Role, Turn};
+use crate::dispatch::DispatchOptions;
 use crate::lab::replica::cassette::{Line, What, data};
-use crate::plugin::{Engine, Heard, Recorder, Registry, RegistryOptions, read_manifest};
-
-const BROWSER: Duration = Duration::from_secs(60);
-const DRAIN: Duration = Duration::from_secs(3);
+use crate::plugin::{Heard, Recorder, read_manifest};
 
 /// What is to be recorded, and how.
 #[derive(Debug)]
@@ -53,8 +50,6 @@ pub enum RecordError {
     File { path: String, message: String },
     #[error("{0} is there already: choose another --name, or remove it")]
     Exists(String),
-    #[error("no browser: {0}")]
-    Browser(String),
     #[error(transparent)]
     Suite(#[from] SuiteError),
 }
@@ -106,42 +101,31 @@ async fn drive(
     options: &RecordOptions,
     person: impl Fn(&str) -> bool,
 ) -> Result<(Vec<(Instant, Heard)>, Answered), RecordError> {
-    let internal =
-        |what: &'static str| move |error: std::io::Error| SuiteError::Internal { what, message: error.to_string() };
     let manifest = read_manifest(&options.adapter).map_err(|error| SuiteError::Adapter(error.to_string()))?;
-    let folder = Folder(std::env::temp_dir().join(format!("webai2api-record-{}", uuid::Uuid::new_v4())));
-    std::fs::create_dir_all(&folder.0).map_err(internal("no temporary folder"))?;
-    std::fs::write(folder.0.join(format!("{}.wasm", manifest.id)), &options.adapter)
-        .map_err(internal("no temporary file"))?;
-    let engine = Engine::new(None).map_err(|error| SuiteError::Adapter(error.to_string()))?;
-    let settings = options.settings.clone().map(|settings| (manifest.id.clone(), settings));
-    let bundled = RegistryOptions {
-        bundled: vec![folder.0.clone()],
-        settings: settings.into_iter().collect(),
-        ..RegistryOptions::default()
-    };
-    let registry = Arc::new(Registry::start(engine, bundled));
-    loaded(&registry, &manifest.id).await?;
-    let guard = Guard::start(options.guard.clone()).await.map_err(internal("the egress guard does not start"))?;
-    let launch = LaunchOptions {
-        executable: options.browser.clone(),
+    let setup = Setup {
+        name: "record",
+        adapter: &options.adapter,
+        manifest,
+        settings: options.settings.clone(),
+        guard: options.guard.clone(),
+        profile: Profile::Dir(options.profile.clone()),
+        browser: options.browser.clone(),
         headless: options.headless,
-        ..LaunchOptions::new(guard.addr())
+        flags: Vec::new(),
     };
-    let profile = Profile::Dir(options.profile.clone());
-    let instance = Arc::new(Instance::spawn(InstanceOptions { name: "record".into(), profile, launch }));
-    ready(&instance).await?;
+    let host = Host::start(setup).await?;
     let recorder = Arc::new(Recorder::default());
-    let dispatch =
-        DispatchOptions { pages: 1, queue: 2, recorder: Some(Arc::clone(&recorder)), ..DispatchOptions::default() };
-    let dispatcher = Dispatcher::start(registry, Arc::clone(&instance), dispatch);
-    let model = options.model.clone().or_else(|| manifest.models.first().map(|model| model.id.clone()));
-    let request = request(&format!("{}/{}", manifest.id, model.unwrap_or_default()), &options.prompt);
+    let dispatcher =
+        host.dispatcher(DispatchOptions { recorder: Some(Arc::clone(&recorder)), ..DispatchOptions::default() });
+    let model = options.model.clone().or_else(|| host.manifest.models.first().map(|model| model.id.clone()));
+    let model = format!("{}/{}", host.manifest.id, model.unwrap_or_default());
+    let turn = Turn { role: Role::User, name: None, parts: vec![Part::Text(options.prompt.clone())] };
+    let request = request(format!("record-{}", uuid::Uuid::new_v4()), model, vec![turn]);
     let answered = loop {
         recorder.take();
         let answered = match dispatcher.submit(request.clone()) {
             Ok(job) => collect(job).await,
-            Err(failure) => Answered { deltas: Vec::new(), submitted: false, result: Err(failure) },
+            Err(failure) => Answered::refused(failure),
         };
         let wants_person = |failure: &Failure| {
             matches!(failure.kind, FailureKind::LoginRequired | FailureKind::ChallengeRequired) && !options.headless
@@ -151,32 +135,9 @@ async fn drive(
             _ => break answered,
         }
     };
-    dispatcher.drain(DRAIN).await;
-    instance.stop().await;
+    host.end(dispatcher).await;
+    host.stop().await;
     Ok((recorder.take(), answered))
-}
-
-async fn ready(instance: &Instance) -> Result<(), RecordError> {
-    let mut state = instance.state();
-    let settled = state.wait_for(|s| matches!(s, InstanceState::Ready { .. } | InstanceState::Failed(_)));
-    match tokio::time::timeout(BROWSER, settled).await.map(|state| state.map(|state| state.clone())) {
-        Ok(Ok(InstanceState::Ready { .. })) => Ok(()),
-        Ok(Ok(InstanceState::Failed(why))) => Err(RecordError::Browser(why)),
-        _ => Err(RecordError::Browser("it did not start in time".into())),
-    }
-}
-
-fn request(model: &str, prompt: &str) -> Request {
-    Request {
-        id: format!("record-{}", uuid::Uuid::new_v4()),
-        model: model.to_owned(),
-        turns: vec![Turn { role: Role::User, name: None, parts: vec![Part::Text(prompt.to_owned())] }],
-        stop: Vec::new(),
-        max_tokens: None,
-        options: BTreeMap::new(),
-        temporary: false,
-        fingerprint: None,
-    }
 }
 
 /// The document at each step, as a file. Scripts are left out: they would not run, and hold what the page does not show.

@@ -1,6 +1,6 @@
 //! The conformance suite: one set of cases for every adapter, and the author's own.
 
-pub(super) mod bench;
+mod bench;
 mod cases;
 mod expect;
 mod names;
@@ -64,7 +64,7 @@ pub async fn run(options: Options, mut tell: impl FnMut(&Case)) -> Result<Report
         tell(&case);
         cases.push(case);
     }
-    let adapter = bench.label().to_owned();
-    bench.stop().await;
+    let adapter = bench.host.label.clone();
+    bench.host.stop().await;
     Ok(Report::new(adapter, cases))
 }

@@ -9,10 +9,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::bench::{self, Answered, Bench};
+use super::bench::{self, Bench};
 use super::expect::{self, Problems};
 use super::report::{Case, Verdict};
 use crate::chat::{Attachment, FailureKind, Part, Request, Role, Turn};
+use crate::kit::host::{self, Answered};
 use crate::lab::replica::Twist;
 use crate::lab::replica::spec::{CaseSpec, Expect, MessageSpec, RoleName};
 
@@ -130,7 +131,7 @@ fn tell(bench: &Bench, case: &mut Case, answered: &Answered, started: Instant) {
 }
 
 async fn play(bench: &Bench, plan: &Plan, problems: &mut Problems) -> Answered {
-    let nothing = |message: &str| Answered { deltas: Vec::new(), submitted: false, result: Err(bench::lost(message)) };
+    let nothing = |message: &str| Answered::refused(host::lost(message));
     if let Err(error) = bench.replica.enter(&plan.state, plan.twist).await {
         problems.add(format!("the state `{}` can be set up", plan.state), error);
         return nothing("it was not asked");
@@ -147,8 +148,8 @@ async fn play(bench: &Bench, plan: &Plan, problems: &mut Problems) -> Answered {
         Kind::Cancel => special::cancel(bench, &dispatcher, request, problems).await,
         Kind::Killed => special::killed(bench, &dispatcher, request, problems).await,
         _ => match bench::ask(bench, &dispatcher, request).await {
-            Ok(job) => bench::collect(job).await,
-            Err(failure) => Answered { deltas: Vec::new(), submitted: false, result: Err(failure) },
+            Ok(job) => host::collect(job).await,
+            Err(failure) => Answered::refused(failure),
         },
     };
     let seen = bench.replica.seen().borrow().clone();
@@ -163,7 +164,7 @@ async fn play(bench: &Bench, plan: &Plan, problems: &mut Problems) -> Answered {
         Kind::Foreign => special::foreign(plan.twist, &answered, &seen, problems),
         Kind::Cancel | Kind::Killed => {}
     }
-    bench.end(dispatcher).await;
+    bench.host.end(dispatcher).await;
     answered
 }
 
@@ -184,16 +185,9 @@ impl Question {
                 last.parts.push(part);
             }
         }
-        Ok(Request {
-            id: request_id(name),
-            model: format!("{}/{}", bench.manifest.id, self.model),
-            turns,
-            stop: Vec::new(),
-            max_tokens: None,
-            options: self.settings.clone(),
-            temporary: self.temporary,
-            fingerprint: None,
-        })
+        let model = format!("{}/{}", bench.host.manifest.id, self.model);
+        let plain = host::request(request_id(name), model, turns);
+        Ok(Request { options: self.settings.clone(), temporary: self.temporary, ..plain })
     }
 }
 

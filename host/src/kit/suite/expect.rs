@@ -1,9 +1,10 @@
 //! Whether an answer is what a case expects.
 
-use super::bench::{Answered, Bench};
+use super::bench::Bench;
 use super::names;
 use super::report::Problem;
 use crate::chat::{Citation, Delta, Failure, FailureKind};
+use crate::kit::host::Answered;
 use crate::lab::replica::Seen;
 use crate::lab::replica::spec::{CitationSpec, Expect, MediaSpec};
 

@@ -7,7 +7,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::{Plan, Twist};
 use crate::chat::{Delta, FailureKind, Finish, JobEvent, Request};
 use crate::dispatch::{Dispatcher, Job};
-use crate::kit::suite::bench::{self, Answered, Bench, PATIENCE};
+use crate::kit::host::{self, Answered, PATIENCE};
+use crate::kit::suite::bench::{self, Bench};
 use crate::kit::suite::expect::{self, Answer, Problems};
 use crate::lab::replica::Seen;
 
@@ -85,7 +86,7 @@ pub(super) async fn cancel(
         Ok(job) => job,
         Err(failure) => {
             problems.add("an answer", failure.to_string());
-            return Answered { deltas: Vec::new(), submitted: false, result: Err(failure) };
+            return Answered::refused(failure);
         }
     };
     if let Some(answered) = until_first(&mut job).await {
@@ -123,8 +124,8 @@ async fn answered_again(bench: &Bench, dispatcher: &Dispatcher, request: Request
         ..request
     };
     let answered = match bench::ask(bench, dispatcher, request).await {
-        Ok(job) => bench::collect(job).await,
-        Err(failure) => Answered { deltas: Vec::new(), submitted: false, result: Err(failure) },
+        Ok(job) => host::collect(job).await,
+        Err(failure) => Answered::refused(failure),
     };
     problems.unless(answered.result.is_ok(), "the next request is answered", expect::outcome(&answered));
     answered
@@ -136,9 +137,9 @@ fn prompt(bench: &Bench) -> String {
 
 /// A state may ask for a model of its own; the next question is the usual one.
 fn standard_model(bench: &Bench, request: &Request) -> String {
-    let first = bench.manifest.models.first().map(|model| model.id.clone());
+    let first = bench.host.manifest.models.first().map(|model| model.id.clone());
     let model = bench.replica.file().model.clone().or(first);
-    model.map_or_else(|| request.model.clone(), |model| format!("{}/{model}", bench.manifest.id))
+    model.map_or_else(|| request.model.clone(), |model| format!("{}/{model}", bench.host.manifest.id))
 }
 
 /// None at the first piece of text or reasoning; else how it ended without one.
@@ -153,7 +154,7 @@ async fn until_first(job: &mut Job) -> Option<Answered> {
             Ok(Some(JobEvent::Delta(_) | JobEvent::Started { .. })) => {}
             Ok(Some(JobEvent::Done(outcome))) => return ended(submitted, Ok(outcome)),
             Ok(Some(JobEvent::Failed(failure))) => return ended(submitted, Err(failure)),
-            Ok(None) | Err(_) => return ended(submitted, Err(bench::lost("no first delta in 90 s"))),
+            Ok(None) | Err(_) => return ended(submitted, Err(host::lost("no first delta in 90 s"))),
         }
     }
 }
@@ -170,22 +171,22 @@ pub(super) async fn killed(
         Ok(job) => job,
         Err(failure) => {
             problems.add("a request that is taken", failure.to_string());
-            return Answered { deltas: Vec::new(), submitted: false, result: Err(failure) };
+            return Answered::refused(failure);
         }
     };
     let mut seen = bench.replica.seen();
-    let answering = tokio::spawn(bench::collect(job));
+    let answering = tokio::spawn(host::collect(job));
     let prompted = seen.wait_for(|seen| !seen.prompts.is_empty());
     let prompted = tokio::time::timeout(PROMPTED, prompted).await.is_ok_and(|seen| seen.is_ok());
     problems.unless(prompted, "the prompt reaches the site ([[prompts]] of site.toml sees it)", "it did not in 45 s");
     if prompted {
-        match bench.browser().await.ok().flatten().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
+        match bench.host.browser().await.ok().flatten().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
             // Of this process's own child.
             Some(pid) if kill_process(pid, Signal::KILL).is_ok() => {}
             _ => problems.add("a browser to kill", "none"),
         }
     }
-    let lost = || Answered { deltas: Vec::new(), submitted: false, result: Err(bench::lost("the case broke off")) };
+    let lost = || Answered { deltas: Vec::new(), submitted: false, result: Err(host::lost("the case broke off")) };
     let answered = answering.await.unwrap_or_else(|_| lost());
     problems.unless(answered.result.is_err(), "a failure", expect::outcome(&answered));
     problems.unless(
@@ -193,7 +194,7 @@ pub(super) async fn killed(
         "a failure that says that the prompt was submitted: call reply.submitting before the act that sends",
         expect::outcome(&answered),
     );
-    let restarted = bench.browser().await;
+    let restarted = bench.host.browser().await;
     problems.unless(restarted.is_ok(), "the browser comes back", "it does not");
     let prompts = bench.replica.seen().borrow().prompts.len();
     problems.unless(prompts == 1, "the prompt at the site once", format!("{prompts} times"));

@@ -71,7 +71,7 @@ const STANDARD: [Standard; 12] = [
 /// All cases, the author's after the standard ones.
 pub(in crate::kit::suite) fn all(bench: &Bench) -> Vec<Plan> {
     let file = bench.replica.file();
-    let first = bench.manifest.models.first().map(|model| model.id.clone()).unwrap_or_default();
+    let first = bench.host.manifest.models.first().map(|model| model.id.clone()).unwrap_or_default();
     let model = file.model.clone().unwrap_or(first);
     let prompt = file.prompt.clone().unwrap_or_else(|| "Say hello.".into());
     let standard = STANDARD.iter().map(|case| plan(bench, case, &model, &prompt));
@@ -128,7 +128,7 @@ fn left_out(bench: &Bench, case: &Standard, state: &str) -> Option<(String, Verd
     if let Some(why) = file.skip.get(case.name) {
         return Some((format!("left out: {why}"), Verdict::Skipped));
     }
-    if case.twist == Twist::ForeignAnswer && bench.manifest.listen.is_empty() {
+    if case.twist == Twist::ForeignAnswer && bench.host.manifest.listen.is_empty() {
         return Some(("left out: the manifest listens to nothing".into(), Verdict::Skipped));
     }
     let needs_prompts = matches!(case.name, "history" | "killed" | "foreign-answer");
