@@ -29,10 +29,6 @@ async fn is_free(client: &Client) {
     assert_eq!(client.ask(&ask("demo/echo", "next")).await.text(), "next");
 }
 
-fn stopped(stream: &Value) -> bool {
-    stream["state"] == "aborted" && stream["stopped"] == true
-}
-
 fn by(way: &str, directives: &str) -> Value {
     if way == "stream" { streaming(script(directives)) } else { script(directives) }
 }
@@ -46,8 +42,7 @@ async fn leaving_in_mid_answer_presses_stop() {
         let mut stream = client.stream(script(&format!("tokens=9 rate=0 gate=1 mark={mark}"))).await;
         assert_eq!(stream.next_text().await.unwrap(), "t0");
         drop(stream);
-        let end = site.until_closed(&mark).await;
-        assert!(stopped(&end), "{end}");
+        site.until_stopped(&mark).await;
         is_free(&client).await;
     }
     let stats = site.stats().await;
@@ -100,8 +95,7 @@ async fn a_site_that_does_not_stop_loses_its_page() {
     stream.next_text().await.unwrap();
     drop(stream);
     // The site goes on as if nothing had happened; only the end of its page ends it.
-    let end = site.until_closed("deaf").await;
-    assert!(stopped(&end), "{end}");
+    site.until_stopped("deaf").await;
     is_free(&client).await;
     let stats = site.stats().await;
     assert_eq!(marked(&stats["prompts"]["list"], "deaf").len(), 1);

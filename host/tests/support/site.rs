@@ -79,6 +79,14 @@ impl Site {
         let stats = self.until(&format!("the stream {mark} is over"), over).await;
         marked(&stats["streams"]["list"], mark).pop().unwrap()
     }
+
+    /// Waits until the stop button of the stream with this mark was pressed and the stream is over. The page tells of the one and
+    /// does the other: either may arrive first.
+    pub(crate) async fn until_stopped(&self, mark: &str) {
+        let over = |stream: &Value| stream["state"] == "aborted" && stream["stopped"] == true;
+        let stopped = |stats: &Value| marked(&stats["streams"]["list"], mark).last().is_some_and(over);
+        self.until(&format!("the stream {mark} is stopped"), stopped).await;
+    }
 }
 
 /// The records with a mark, the oldest first.
