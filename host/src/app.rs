@@ -7,14 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::browser::guard::{Guard, GuardOptions, Mapping, Upstream, UpstreamError, UpstreamKind};
-use crate::browser::{Instance, InstanceOptions, LaunchOptions, Profile};
-use crate::config::{Browser, Config, Proxy, ProxyKind, Sandbox};
-use crate::dispatch::{DispatchOptions, Dispatcher};
+use crate::config::Config;
+use crate::dispatch::{Dispatcher, Member};
 use crate::http::{Edge, Server};
+use crate::instances;
 use crate::lab::demo::{DemoOptions, DemoSite};
-use crate::net::DEMO_HOST;
-use crate::plugin::{Compiler, Deadlines, Engine, EngineError, Registry, RegistryOptions};
+use crate::plugin::{Compiler, Engine, EngineError, Registry, RegistryOptions};
 use crate::store::{DataFolder, Kv};
 
 /// The adapter of the demo site.
@@ -33,8 +31,6 @@ pub enum StartError {
     Client(String),
     #[error("cannot start the {what}: {source}")]
     Internal { what: &'static str, source: io::Error },
-    #[error("browser.proxy: {0}")]
-    Proxy(UpstreamError),
     #[error(transparent)]
     Engine(#[from] EngineError),
 }
@@ -56,9 +52,7 @@ pub struct Surroundings {
 pub struct App {
     server: Server,
     dispatcher: Dispatcher,
-    instance: Arc<Instance>,
     drain: Duration,
-    _guard: Guard,
     _demo: Option<DemoSite>,
     /// Held until all else has ended.
     folder: DataFolder,
@@ -75,13 +69,15 @@ impl App {
             true => Some(start_demo(config.adapters.demo_listen).await?),
             false => None,
         };
-        let guard = start_guard(demo.as_ref(), &config.browser).await?;
         let cache = folder.path().join("cache");
         let engine = Engine::new(Some(&cache))?;
         let compiler = program.map(|program| Compiler { program, cache });
         let registry = Arc::new(Registry::start(engine, adapters(config, &folder, bundled_adapters, compiler)));
-        let instance = Arc::new(Instance::spawn(instance(config, &folder, guard.addr())));
-        let dispatcher = Dispatcher::start(registry, Arc::clone(&instance), dispatch(config, &folder));
+        let plans = instances::plans(config, &folder, demo.as_ref());
+        let members = futures::future::try_join_all(plans.into_iter().map(Member::start));
+        let members = members.await.map_err(internal("egress guard"))?;
+        let kv = Arc::new(Kv::new(folder.path().join("kv")));
+        let dispatcher = Dispatcher::start(registry, members, instances::options(config, &kv));
         let edge =
             Edge::new(config, &admin_key, dispatcher.clone()).map_err(|error| StartError::Client(error.to_string()))?;
         let (host, port) = (config.server.host.as_str(), config.server.port);
@@ -89,7 +85,7 @@ impl App {
             io::ErrorKind::AddrInUse => StartError::PortInUse(port),
             _ => StartError::Listen { address: format!("{host}:{port}"), source },
         })?;
-        Ok(Self { server, dispatcher, instance, drain: config.deadlines.drain, _guard: guard, _demo: demo, folder })
+        Ok(Self { server, dispatcher, drain: config.deadlines.drain, _demo: demo, folder })
     }
 
     /// Where it listens.
@@ -106,7 +102,7 @@ impl App {
     /// the disk. True if no request was cut off.
     pub async fn stop(self) -> bool {
         let (finished, ()) = tokio::join!(self.server.drain(self.drain), self.dispatcher.drain(self.drain));
-        self.instance.stop().await;
+        self.dispatcher.stop_browsers().await;
         finished
     }
 }
@@ -121,31 +117,6 @@ async fn start_demo(listen: SocketAddr) -> Result<DemoSite, StartError> {
     let demo = DemoSite::start(options).await.map_err(failed)?;
     tracing::info!(address = %demo.addr(), "the demo site listens");
     Ok(demo)
-}
-
-async fn start_guard(demo: Option<&DemoSite>, config: &Browser) -> Result<Guard, StartError> {
-    Guard::start(guard_options(demo, config)?).await.map_err(internal("egress guard"))
-}
-
-/// Where the configuration lets pages go.
-///
-/// # Errors
-/// When its proxy cannot be used.
-pub fn guard_options(demo: Option<&DemoSite>, config: &Browser) -> Result<GuardOptions, StartError> {
-    let map = |host: &str, to| Mapping { host: host.to_owned(), port: 80, to };
-    let demo = demo.map(|demo| map(DEMO_HOST, demo.addr()));
-    let mappings = config.hosts.iter().map(|(host, to)| map(host, *to)).chain(demo).collect();
-    Ok(GuardOptions { mappings, upstream: config.proxy.as_ref().map(upstream).transpose()?, ..GuardOptions::default() })
-}
-
-fn upstream(proxy: &Proxy) -> Result<Upstream, StartError> {
-    let kind = match proxy.kind {
-        ProxyKind::Http => UpstreamKind::Http,
-        ProxyKind::Socks5 => UpstreamKind::Socks5,
-        ProxyKind::Https => return Err(StartError::Proxy(UpstreamError::Https)),
-    };
-    let credentials = proxy.user.clone().map(|user| (user, proxy.password.clone().unwrap_or_default()));
-    Ok(Upstream::new(kind, proxy.host.clone(), proxy.port, credentials))
 }
 
 fn adapters(
@@ -176,38 +147,4 @@ fn used(config: &Config) -> BTreeSet<String> {
     let workers = config.backend.instances.iter().flat_map(|instance| &instance.workers);
     let named = workers.flat_map(|worker| &worker.adapters).chain(&config.adapters.enabled).cloned();
     named.chain([DEMO_ADAPTER.to_owned()]).collect()
-}
-
-fn instance(config: &Config, folder: &DataFolder, guard: SocketAddr) -> InstanceOptions {
-    let launch = LaunchOptions {
-        executable: config.browser.path.clone(),
-        headless: config.browser.headless,
-        fission: config.browser.fission,
-        sandbox: config.browser.sandbox != Sandbox::Off,
-        ..LaunchOptions::new(guard)
-    };
-    let profile = Profile::Dir(folder.path().join("profiles").join("default"));
-    InstanceOptions { name: "default".into(), profile, launch }
-}
-
-fn dispatch(config: &Config, folder: &DataFolder) -> DispatchOptions {
-    let deadlines = &config.deadlines;
-    DispatchOptions {
-        pages: config.adapters.pages,
-        queue: config.queue.waiting_max(),
-        queue_wait: deadlines.queue,
-        deadlines: Deadlines {
-            navigate: deadlines.navigate,
-            submit: deadlines.submit,
-            first_byte: deadlines.first_byte,
-            idle: deadlines.idle,
-            call: deadlines.call,
-            call_max: deadlines.call_max,
-        },
-        cancel: deadlines.cancel,
-        kv: Some(Arc::new(Kv::new(folder.path().join("kv")))),
-        media_max: config.limits.media_bytes,
-        recorder: None,
-        pictures: None,
-    }
 }

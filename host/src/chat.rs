@@ -9,5 +9,5 @@ mod request;
 pub mod usage;
 
 pub use failure::{Failure, FailureKind, Stage};
-pub use reply::{Citation, Delta, Finish, JobEvent, Outcome, Usage};
+pub use reply::{Citation, Delta, Finish, JobEvent, Outcome, Transcript, Usage};
 pub use request::{Attachment, Fingerprint, Kind, Part, Request, Role, Turn};

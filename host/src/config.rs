@@ -6,6 +6,7 @@
 mod adapters;
 mod backend;
 mod browser;
+mod conversations;
 mod deadlines;
 mod error;
 mod key;
@@ -20,7 +21,8 @@ mod values;
 mod yaml;
 
 pub use adapters::Adapters;
-pub use backend::{Backend, Failover, InstanceEntry, Strategy, WorkerEntry};
+pub use backend::{Backend, Failover, InstanceEntry, LimitsEntry, Strategy, WorkerEntry};
+pub use conversations::Conversations;
 pub use browser::{Browser, Proxy, ProxyKind, Sandbox};
 pub use deadlines::Deadlines;
 pub use error::{ConfigError, Problem};
@@ -41,6 +43,7 @@ pub struct Config {
     pub queue: Queue,
     pub backend: Backend,
     pub adapters: Adapters,
+    pub conversations: Conversations,
     pub deadlines: Deadlines,
     pub limits: Limits,
     pub log: Log,
@@ -63,6 +66,13 @@ impl Config {
         let keys = keys();
         let layered = layers::merge(sources, &keys)?;
         let config = Self::read(&layered.values);
+        let problems = config.backend.problems().into_iter();
+        let place = || sources.file.as_ref().map_or("the configuration", |(name, _)| name).to_owned();
+        let problems: Vec<Problem> =
+            problems.map(|(path, message)| Problem { place: place(), path, message }).collect();
+        if !problems.is_empty() {
+            return Err(ConfigError { problems });
+        }
         Ok(Loaded { config, warnings: layered.warnings })
     }
 
@@ -73,6 +83,7 @@ impl Config {
             queue: Queue::read(values),
             backend: Backend::read(values),
             adapters: Adapters::read(values),
+            conversations: Conversations::read(values),
             deadlines: Deadlines::read(values),
             limits: Limits::read(values),
             log: Log::read(values),
@@ -82,7 +93,7 @@ impl Config {
 
 /// All keys, section by section.
 pub fn keys() -> Vec<Key> {
-    [log::KEYS, server::KEYS, queue::KEYS, browser::KEYS, backend::KEYS, adapters::KEYS, deadlines::KEYS, limits::KEYS]
+    [log::KEYS, server::KEYS, queue::KEYS, browser::KEYS, backend::KEYS, adapters::KEYS, conversations::KEYS, deadlines::KEYS, limits::KEYS]
         .concat()
 }
 

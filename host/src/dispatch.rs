@@ -3,29 +3,48 @@
 //! **Invariants:** a page is in one place only: idle in its pool, or leased to one job. No prompt is submitted twice: a job is
 //! dispatched anew only while its call has not passed the point of no return.
 
+mod account;
+mod board;
 mod catalog;
+mod continuity;
+mod failover;
+mod feed;
+mod fleet;
 mod job;
 mod keeper;
+mod lease;
 mod ledger;
-mod pool;
+mod member;
+mod plan;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::browser::{Instance, InstanceState};
+use crate::browser::InstanceState;
 pub use crate::chat::JobEvent;
 use crate::chat::{Failure, FailureKind, Kind, Request};
 use crate::plugin::{Adapter, Deadlines, Means, Model, Recorder, Registry};
 use crate::store::Kv;
+pub use account::SignIn;
+use board::{Board, Rank, Want};
+pub use board::{AccountView, QueueView, RunningView, WaitingView, WorkerView};
 use catalog::Catalog;
+use continuity::Chats;
+use feed::Feed;
+pub use feed::{Job, QueuePlace};
+pub use job::Try;
+use lease::Opener;
 use ledger::Ledger;
-use pool::Pool;
+pub use member::Member;
+pub use plan::{InstancePlan, Limits, Rules, Strategy, WorkerPlan};
 
 /// Pieces of an answer that may wait for a slow client, beside what the page holds.
 const EVENTS: usize = 64;
@@ -85,15 +104,14 @@ pub enum Health {
 /// How requests are dispatched.
 #[derive(Debug, Clone)]
 pub struct DispatchOptions {
-    /// Pages that one adapter may have at once.
-    pub pages: usize,
-    /// Requests of one adapter that may wait for a page.
-    pub queue: usize,
-    /// How long one may wait.
+    pub rules: Rules,
+    /// How long a request may wait for a page.
     pub queue_wait: Duration,
     pub deadlines: Deadlines,
     /// After its caller has gone, a page must be at rest within this time; else it is closed and replaced.
     pub cancel: Duration,
+    /// For how long a conversation can go on in the chat where it was begun; none: each request begins a new one.
+    pub conversations: Option<Duration>,
     /// What adapters keep; none keeps nothing.
     pub kv: Option<Arc<Kv>>,
     /// The most bytes of all files of one answer.
@@ -107,11 +125,11 @@ pub struct DispatchOptions {
 impl Default for DispatchOptions {
     fn default() -> Self {
         Self {
-            pages: 4,
-            queue: 16,
+            rules: Rules::default(),
             queue_wait: Duration::from_secs(120),
             deadlines: Deadlines::default(),
             cancel: Duration::from_secs(1),
+            conversations: None,
             kv: None,
             media_max: 64 << 20,
             recorder: None,
@@ -120,18 +138,11 @@ impl Default for DispatchOptions {
     }
 }
 
-/// A request under way. Dropping it cancels it.
-#[derive(Debug)]
-pub struct Job {
-    events: mpsc::Receiver<JobEvent>,
-    _cancel: DropGuard,
-}
-
-impl Job {
-    /// The next event; none after `Done` or `Failed`.
-    pub async fn next(&mut self) -> Option<JobEvent> {
-        self.events.recv().await
-    }
+/// An adapter that has the model which is asked for.
+#[derive(Debug, Clone)]
+struct Offer {
+    adapter: Arc<Adapter>,
+    model: Model,
 }
 
 /// The way in for every dialect. Cheap to clone.
@@ -141,11 +152,17 @@ pub struct Dispatcher(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     registry: Arc<Registry>,
-    instance: Arc<Instance>,
-    options: DispatchOptions,
-    pools: Mutex<BTreeMap<String, Arc<Pool>>>,
+    members: Mutex<Vec<Arc<Member>>>,
+    board: Arc<Board>,
+    options: ArcSwap<DispatchOptions>,
+    opener: ArcSwap<Opener>,
     ledger: Ledger,
     catalog: Catalog,
+    chats: Chats,
+    /// The keeper is to look at once.
+    look: Notify,
+    /// One change of the configuration at a time.
+    applying: tokio::sync::Mutex<()>,
     /// Every task of this module: jobs, and pages on their way back.
     tasks: TaskTracker,
     /// No new jobs; idle pages are not reset any more.
@@ -156,18 +173,27 @@ struct Inner {
 
 impl Dispatcher {
     /// Begins to keep a page warm for every adapter.
-    pub fn start(registry: Arc<Registry>, instance: Arc<Instance>, options: DispatchOptions) -> Self {
+    pub fn start(registry: Arc<Registry>, members: Vec<Arc<Member>>, options: DispatchOptions) -> Self {
         let inner = Arc::new(Inner {
             registry,
-            instance,
-            options,
-            pools: Mutex::default(),
+            members: Mutex::default(),
+            board: Board::new(options.rules.clone()),
+            opener: ArcSwap::new(Opener::new(options.deadlines.navigate)),
+            options: ArcSwap::from_pointee(options),
             ledger: Ledger::default(),
             catalog: Catalog::default(),
+            chats: Chats::default(),
+            look: Notify::new(),
+            applying: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
             abort: CancellationToken::new(),
         });
+        for member in members {
+            inner.add(member);
+        }
+        let board = Arc::clone(&inner.board);
+        inner.tasks.spawn(inner.draining.clone().run_until_cancelled_owned(board.watch_the_clock()));
         inner.tasks.spawn(keeper::run(Arc::clone(&inner)));
         Self(inner)
     }
@@ -218,26 +244,34 @@ impl Dispatcher {
     /// What a model makes; none if there is no such model. Waits for an adapter that has yet to say which models there are.
     pub async fn kind(&self, model: &str) -> Option<Kind> {
         self.learn(model).await;
-        self.0.find(model).ok().map(|(_, model)| model.kind)
+        let offers = self.0.find(model).ok()?;
+        offers.first().map(|offer| offer.model.kind)
     }
 
-    pub fn health(&self) -> Health {
-        if self.0.draining.is_cancelled() {
-            return Health::Draining;
-        }
-        match &*self.0.instance.state().borrow() {
-            InstanceState::Starting => Health::Starting,
-            _ if !self.0.registry.loaded() => Health::Starting,
-            InstanceState::Ready { .. } if self.0.registry.all().is_empty() => {
-                Health::Failed("no adapter is loaded".into())
-            }
-            InstanceState::Ready { .. } => Health::Ready,
-            InstanceState::Restarting { attempt, reason } => {
-                Health::Degraded(format!("the browser is being restarted (attempt {attempt}): {reason}"))
-            }
-            InstanceState::Failed(reason) => Health::Failed(reason.clone()),
-            InstanceState::Stopped => Health::Draining,
-        }
+    /// Who waits and who runs.
+    pub fn queue(&self) -> QueueView {
+        self.0.board.queue_view()
+    }
+
+    pub fn workers(&self) -> Vec<WorkerView> {
+        self.0.board.workers()
+    }
+
+    pub fn accounts(&self) -> Vec<AccountView> {
+        self.0.board.accounts()
+    }
+
+    /// The instances, with their browsers.
+    pub fn members(&self) -> Vec<Arc<Member>> {
+        self.0.all_members()
+    }
+
+    /// Asks an account's site now who is signed in. None where there is no such account, no page is free for that, or the site does not
+    /// tell.
+    pub async fn probe(&self, instance: &str, adapter: &str) -> Option<SignIn> {
+        let adapter = self.0.registry.get(adapter)?;
+        let claim = self.0.board.try_claim(instance, &adapter, "probe")?;
+        keeper::probe(&self.0, claim).await
     }
 
     /// Takes a request into the queue.
@@ -246,21 +280,31 @@ impl Dispatcher {
     /// At once where the model is unknown, the queue is full, or nothing can be answered now.
     pub fn submit(&self, request: Request) -> Result<Job, Failure> {
         self.0.available()?;
-        let (adapter, model) = self.0.find(&request.model)?;
-        if let Some(reason) = self.0.registry.quarantined(&adapter.manifest.id) {
-            let failure = Failure::new(FailureKind::Quarantined, reason);
-            return Err(Failure { adapter: Some(adapter.label()), ..failure });
+        if let Some(job) = self.0.ledger.join(request.fingerprint)? {
+            return Ok(job);
         }
-        let place = self
-            .0
-            .pool(&adapter.manifest.id)
-            .enter()
-            .ok_or_else(|| Failure::new(FailureKind::ServerBusy { retry_after: RETRY_AFTER }, ""))?;
+        let offers = self.0.find(&request.model)?;
+        self.0.sync();
+        let options = self.0.options();
+        let want = self.0.want(&request, &offers, Instant::now() + options.queue_wait);
+        let ticket = self.0.board.queue(want.clone())?;
         let (sender, events) = mpsc::channel(EVENTS);
-        let cancel = self.0.abort.child_token();
-        let job = job::Running::new(Arc::clone(&self.0), adapter, model, request, sender, cancel.clone());
-        self.0.tasks.spawn(job.run(place));
-        Ok(Job { events, _cancel: cancel.drop_guard() })
+        let (feed, cancel) = (Feed::new(events), self.0.abort.child_token());
+        let record = self.0.ledger.open(request.fingerprint, &feed);
+        let running = job::Running {
+            inner: Arc::clone(&self.0),
+            options,
+            want,
+            offers,
+            request,
+            events: sender,
+            cancel: cancel.clone(),
+            record,
+            started: Instant::now(),
+        };
+        let job = feed.lead(cancel, QueuePlace::new(&self.0.board, ticket.number()));
+        self.0.tasks.spawn(running.run(ticket));
+        Ok(job)
     }
 
     /// Takes no more requests, and waits until those that run have ended; what has not ended at the deadline is cancelled.
@@ -272,37 +316,78 @@ impl Dispatcher {
             // What is cancelled frees its page within a second.
             let _ = tokio::time::timeout(Duration::from_secs(2), self.0.tasks.wait()).await;
         }
-        self.0.pools.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0.board.sync(&[], &[]);
     }
 }
 
 impl Inner {
+    fn options(&self) -> Arc<DispatchOptions> {
+        self.options.load_full()
+    }
+
+    fn opener(&self) -> Arc<Opener> {
+        self.opener.load_full()
+    }
+
     /// What a call of an adapter is lent beside its page.
-    fn means(&self, adapter: &Adapter) -> Means {
-        let memory = self.options.kv.as_ref().map(|kv| kv.memory(&adapter.manifest.id, self.instance.name()));
+    fn means(&self, adapter: &Adapter, instance: &str) -> Means {
+        let options = self.options();
+        let memory = options.kv.as_ref().map(|kv| kv.memory(&adapter.manifest.id, instance));
         Means {
             config: Arc::clone(&adapter.settings),
             memory,
-            media_max: self.options.media_max,
-            recorder: self.options.recorder.clone(),
+            media_max: options.media_max,
+            recorder: options.recorder.clone(),
         }
     }
 
-    /// The adapter of `<adapter>/<model>`; for a model's bare name the one that fares best of those that have it.
-    fn find(&self, model: &str) -> Result<(Arc<Adapter>, Model), Failure> {
-        let found = match model.split_once('/') {
-            Some((id, name)) => {
-                self.registry.get(id).and_then(|adapter| Some((self.catalog.model(&adapter, name)?, adapter)))
-            }
-            None => {
-                let all = self.registry.all().into_iter();
-                let having = all.filter_map(|adapter| Some((self.catalog.model(&adapter, model)?, adapter)));
-                // Of several that fare alike, the first by id.
-                having.min_by_key(|(_, adapter)| self.state(&adapter.manifest.id) as u8)
-            }
+    /// The adapter of `<adapter>/<model>`; for a model's bare name all that have it, those that fare best first.
+    fn find(&self, model: &str) -> Result<Vec<Offer>, Failure> {
+        let mut offers: Vec<Offer> = match model.split_once('/') {
+            Some((id, name)) => self.registry.get(id).and_then(|adapter| self.offer(adapter, name)).into_iter().collect(),
+            None => self.registry.all().into_iter().filter_map(|adapter| self.offer(adapter, model)).collect(),
         };
-        let unknown = || Failure::new(FailureKind::ModelNotFound { model: model.to_owned() }, "");
-        found.map(|(model, adapter)| (adapter, model)).ok_or_else(unknown)
+        let Some(first) = offers.first() else {
+            return Err(Failure::new(FailureKind::ModelNotFound { model: model.to_owned() }, ""));
+        };
+        let quarantined = |offer: &Offer| self.registry.quarantined(&offer.adapter.manifest.id);
+        if let Some(reason) = quarantined(first).filter(|_| offers.iter().all(|offer| quarantined(offer).is_some())) {
+            let failure = Failure::new(FailureKind::Quarantined, reason);
+            return Err(Failure { adapter: Some(first.adapter.label()), ..failure });
+        }
+        offers.retain(|offer| quarantined(offer).is_none());
+        // Of several that fare alike, the first by id.
+        offers.sort_by_key(|offer| self.state(&offer.adapter.manifest.id) as u8);
+        Ok(offers)
+    }
+
+    fn offer(&self, adapter: Arc<Adapter>, model: &str) -> Option<Offer> {
+        let model = self.catalog.model(&adapter, model)?;
+        Some(Offer { adapter, model })
+    }
+
+    fn want(&self, request: &Request, offers: &[Offer], until: Instant) -> Want {
+        let known = continuity::split(&request.turns).map(|(known, _)| continuity::hash(known));
+        let instances = self.instances();
+        let goes_on = |said: &continuity::Hash| {
+            let here = |offer: &Offer| {
+                self.chats.instance_of(&offer.adapter.manifest.id, &offer.model.id, said, &instances)
+            };
+            offers.iter().find_map(here)
+        };
+        // A conversation is known by how it begins.
+        let beginning = request.turns.iter().position(|turn| turn.role == crate::chat::Role::User).unwrap_or(0);
+        Want {
+            id: request.id.clone(),
+            caller: request.caller.clone(),
+            model: request.model.clone(),
+            adapters: offers.iter().map(|offer| Arc::clone(&offer.adapter)).collect(),
+            prefer: known.as_ref().and_then(goes_on),
+            sticky: continuity::hash(request.turns.get(..=beginning).unwrap_or(&request.turns)),
+            avoid: Vec::new(),
+            until,
+            rank: Rank::Request,
+        }
     }
 
     fn state(&self, adapter: &str) -> ModelState {
@@ -312,27 +397,18 @@ impl Inner {
         if self.registry.health(adapter).degraded { ModelState::Degraded } else { ModelState::Ok }
     }
 
-    /// Whether a request could be answered now.
-    fn available(&self) -> Result<(), Failure> {
-        if self.draining.is_cancelled() {
-            return Err(Failure::new(FailureKind::ShuttingDown, ""));
-        }
-        let starting = |message: &str| Err(Failure::new(FailureKind::Starting { retry_after: RETRY_AFTER }, message));
-        if !self.registry.loaded() {
-            return starting("");
-        }
-        match &*self.instance.state().borrow() {
-            InstanceState::Ready { .. } => Ok(()),
-            InstanceState::Starting => starting(""),
-            InstanceState::Restarting { reason, .. } => starting(&format!("the browser is being restarted: {reason}")),
-            InstanceState::Failed(reason) => Err(Failure::new(FailureKind::BrowserFailed, reason.clone())),
-            InstanceState::Stopped => Err(Failure::new(FailureKind::ShuttingDown, "")),
-        }
+    fn all_members(&self) -> Vec<Arc<Member>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn pool(&self, adapter: &str) -> Arc<Pool> {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || Arc::new(Pool::new(self.options.pages, self.options.queue, self.options.deadlines.navigate));
-        Arc::clone(pools.entry(adapter.to_owned()).or_insert_with(make))
+    /// Their names.
+    fn instances(&self) -> Vec<String> {
+        self.all_members().iter().map(|member| member.name().to_owned()).collect()
+    }
+
+    /// Has the board know the workers that there are to be by now.
+    fn sync(self: &Arc<Self>) {
+        let adapters: Vec<String> = self.registry.all().iter().map(|adapter| adapter.manifest.id.clone()).collect();
+        self.board.sync(&self.all_members(), &adapters);
     }
 }

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod dispatch;
 pub mod http;
+pub mod instances;
 pub mod kit;
 pub mod lab;
 mod net;

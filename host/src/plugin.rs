@@ -48,6 +48,15 @@ pub use registry::{
 /// The contract's version as it stands in the names of its interfaces: `webai:adapter/page@0.1.0`.
 pub const INTERFACE_VERSION: &str = "@0.1.0";
 
+/// A chat of the site's that goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Continues {
+    /// The site's own id of it.
+    pub conversation: String,
+    /// What is new, rendered. The attachments of the request are those that are new.
+    pub new_turn: String,
+}
+
 /// A request as an adapter sees it.
 #[derive(Debug)]
 pub struct AdapterRequest {
@@ -59,6 +68,8 @@ pub struct AdapterRequest {
     /// The whole conversation, rendered.
     pub prompt: String,
     pub attachments: Vec<Arc<Attachment>>,
+    /// The chat that goes on.
+    pub continues: Option<Continues>,
     pub temporary: bool,
     pub options: BTreeMap<String, String>,
 }

@@ -55,7 +55,7 @@ pub enum Unmapped {
 }
 
 /// How a guard decides.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct GuardOptions {
     pub mappings: Vec<Mapping>,
     /// The operator's proxy. Mapped names never go there.

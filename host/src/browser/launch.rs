@@ -16,7 +16,7 @@ pub use profile::Profile;
 pub(super) use profile::ProfileDir;
 
 /// What decides how a Chromium is started.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LaunchOptions {
     /// The program; none looks in the usual places.
     pub executable: Option<PathBuf>,
@@ -29,6 +29,10 @@ pub struct LaunchOptions {
     pub sandbox: bool,
     /// The egress guard. All of Chromium's traffic goes there.
     pub guard: SocketAddr,
+    /// The language that pages are told, such as `zh-CN`; none is the system's.
+    pub locale: Option<String>,
+    /// Such as `Asia/Shanghai`; none is the system's.
+    pub timezone: Option<String>,
     /// Further flags, put last. For tests and for operators who know why.
     pub extra_args: Vec<String>,
     /// How long a start may take until Chromium says where it listens.
@@ -44,6 +48,8 @@ impl LaunchOptions {
             fission: true,
             sandbox: true,
             guard,
+            locale: None,
+            timezone: None,
             extra_args: Vec::new(),
             start_timeout: Duration::from_secs(30),
         }

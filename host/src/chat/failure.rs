@@ -83,6 +83,37 @@ pub enum FailureKind {
     ShuttingDown,
 }
 
+impl FailureKind {
+    /// A stable word for programs.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::LoginRequired => "login_required",
+            Self::ChallengeRequired => "challenge_required",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::QuotaExhausted { .. } => "insufficient_quota",
+            Self::ContentBlocked => "content_policy_violation",
+            Self::ModelNotFound { .. } => "model_not_found",
+            Self::ModelUnavailable => "model_unavailable",
+            Self::InvalidRequest => "invalid_request",
+            Self::SiteChanged { .. } => "site_changed",
+            Self::Timeout(_) => "timeout",
+            Self::Upstream => "upstream_error",
+            Self::Other(code) => code,
+            Self::ServerBusy { .. } => "server_busy",
+            Self::Starting { .. } => "starting",
+            Self::Quarantined => "adapter_quarantined",
+            Self::BrowserFailed => "browser_failed",
+            Self::AdapterCpuLimit => "adapter_cpu_limit",
+            Self::AdapterMemoryLimit => "adapter_memory_limit",
+            Self::AdapterCrashed => "adapter_crashed",
+            Self::AlreadySubmitted => "already_submitted",
+            Self::ClientTooSlow => "client_too_slow",
+            Self::ClientGone => "client_gone",
+            Self::ShuttingDown => "shutting_down",
+        }
+    }
+}
+
 /// A failure on its way to the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{kind:?}: {message}")]

@@ -179,7 +179,8 @@ mod tests {
             stop: Vec::new(),
             max_tokens: None,
             options: std::collections::BTreeMap::new(),
-            temporary: true,
+            temporary: None,
+            caller: String::new(),
             fingerprint: None,
         }
     }

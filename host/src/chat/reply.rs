@@ -30,6 +30,34 @@ pub enum Delta {
     Restart,
 }
 
+/// All that was said in an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Transcript {
+    pub text: String,
+    pub reasoning: String,
+    pub citations: usize,
+    pub files: usize,
+}
+
+impl Transcript {
+    /// Takes the next piece.
+    pub fn take(&mut self, delta: &Delta) {
+        match delta {
+            Delta::Text(text) => self.text.push_str(text),
+            Delta::Reasoning(text) => self.reasoning.push_str(text),
+            Delta::Citation(_) => self.citations += 1,
+            Delta::Media { .. } => self.files += 1,
+            Delta::Restart => *self = Self::default(),
+            Delta::Progress(_) => {}
+        }
+    }
+
+    /// The text as a client will send it back in its history; none where that will be in another form.
+    pub fn as_history(&self) -> Option<&str> {
+        (self.citations == 0 && self.files == 0 && !self.text.trim().is_empty()).then_some(&self.text)
+    }
+}
+
 /// Why an answer is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finish {
@@ -58,13 +86,15 @@ pub struct Usage {
 }
 
 /// What happens to a job, in order: `Started`, `Submitted`, deltas, then `Done` or `Failed`, which is the last.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum JobEvent {
     /// It has a page. May come again when the job is dispatched anew before it was submitted.
     Started {
         adapter: String,
         instance: String,
         queued: Duration,
+        /// How often it has been dispatched, this time included.
+        attempts: u32,
     },
     /// From here on nothing may invite the client to retry.
     Submitted,

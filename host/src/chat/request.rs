@@ -75,7 +75,10 @@ pub struct Request {
     pub max_tokens: Option<u64>,
     /// Settings for the adapter by name, such as `reasoning-effort`.
     pub options: BTreeMap<String, String>,
-    /// Whether the chat should leave no trace in the account's history, where the site can do that.
-    pub temporary: bool,
+    /// Whether the chat should leave no trace in the account's history, where the site can do that. None: it goes on with the chat
+    /// that it continues, where the adapter can do that, and leaves no trace elsewhere.
+    pub temporary: Option<bool>,
+    /// The name of the key that it came with.
+    pub caller: String,
     pub fingerprint: Option<Fingerprint>,
 }

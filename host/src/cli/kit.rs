@@ -9,9 +9,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::print;
 use super::remote::{self, Api, Server};
-use crate::app;
 use crate::browser::guard::GuardOptions;
 use crate::config::Config;
+use crate::instances;
 use crate::kit::{self, Journal};
 use crate::lab::demo::{DemoOptions, DemoSite};
 
@@ -169,7 +169,7 @@ fn record(mut options: kit::RecordOptions, config: &Config) -> anyhow::Result<()
             true => Some(DemoSite::start(DemoOptions::default()).await?),
             false => None,
         };
-        options.guard = app::guard_options(demo.as_ref(), &config.browser)?;
+        options.guard = instances::guard_options(demo.as_ref(), config, config.browser.proxy.as_ref());
         let person = |message: &str| {
             print(&format!("{message}\nDo it in the window that is open, then press Enter here."));
             std::io::stdin().read_line(&mut String::new()).is_ok_and(|read| read > 0)

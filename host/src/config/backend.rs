@@ -10,9 +10,9 @@ use super::values::Values;
 pub(super) const KEYS: &[Key] = &[
     Key::new(
         "backend.pool.strategy",
-        Shape::Choice(&["least_busy", "round_robin", "random"]),
+        Shape::Choice(&["least_busy", "round_robin", "random", "sticky"]),
         "least_busy",
-        "which of several free pages a request gets",
+        "which instance of several with a free page a request gets; sticky: conversations that begin alike, the same one",
     ),
     Key::new(
         "backend.pool.failover.enabled",
@@ -33,6 +33,12 @@ pub(super) const KEYS: &[Key] = &[
         "",
         "the browser profiles, each with cookies and a proxy of its own",
     ),
+    Key::new(
+        "backend.pool.sites",
+        Shape::List(SITES),
+        "",
+        "how much may be asked of each account at a site",
+    ),
     Key::new("backend.adapter", Shape::Free, "", "the settings of each adapter by its id, handed on to it"),
 ];
 
@@ -45,7 +51,17 @@ const INSTANCES: &[Key] = &[
     Key::new("proxy.port", Shape::Integer { min: 0, max: 65535 }, "0", "its port"),
     Key::new("proxy.user", Shape::Text, "", "its user"),
     Key::new("proxy.passwd", Shape::Text, "", "its password").secret(),
+    Key::new("locale", Shape::Text, "", "the language that its pages are told, such as zh-CN; empty: the system's"),
+    Key::new("timezone", Shape::Text, "", "its time zone, such as Asia/Shanghai; empty: the system's"),
+    Key::new("limits.pages", Shape::Integer { min: 0, max: 64 }, "0", "its pages in use at once; 0: all"),
+    Key::new("limits.perMinute", Shape::Integer { min: 0, max: 10_000 }, "0", "its requests in any minute; 0: any number"),
     Key::new("workers", Shape::List(WORKERS), "", "its pages"),
+];
+
+const SITES: &[Key] = &[
+    Key::new("adapter", Shape::Text, "", "the adapter's id"),
+    Key::new("pages", Shape::Integer { min: 0, max: 64 }, "0", "pages of one account in use at once; 0: all"),
+    Key::new("perMinute", Shape::Integer { min: 0, max: 10_000 }, "0", "requests of one account in any minute; 0: any number"),
 ];
 
 const WORKERS: &[Key] = &[
@@ -61,6 +77,7 @@ pub enum Strategy {
     LeastBusy,
     RoundRobin,
     Random,
+    Sticky,
 }
 
 /// Going on with another page when one fails before the prompt was sent.
@@ -86,7 +103,26 @@ pub struct InstanceEntry {
     pub user_data_mark: Option<String>,
     /// None: as `browser.proxy` says. `Some(None)`: directly, whatever that says.
     pub proxy: Option<Option<Proxy>>,
+    pub locale: Option<String>,
+    pub timezone: Option<String>,
+    pub limits: LimitsEntry,
     pub workers: Vec<WorkerEntry>,
+}
+
+/// How much may be asked. None: no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LimitsEntry {
+    /// In use at once.
+    pub pages: Option<usize>,
+    /// Requests in any sixty seconds.
+    pub per_minute: Option<usize>,
+}
+
+impl LimitsEntry {
+    fn read(values: &Values, prefix: &str) -> Self {
+        let at = |name: &str| Some(values.usize(&format!("{prefix}{name}"))).filter(|most| *most > 0);
+        Self { pages: at("pages"), per_minute: at("perMinute") }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -94,6 +130,8 @@ pub struct Backend {
     pub strategy: Strategy,
     pub failover: Failover,
     pub instances: Vec<InstanceEntry>,
+    /// By adapter id.
+    pub sites: BTreeMap<String, LimitsEntry>,
     /// Settings by adapter id, unread.
     pub adapter: BTreeMap<String, serde_json::Value>,
 }
@@ -104,6 +142,7 @@ impl Backend {
             strategy: match values.text("backend.pool.strategy").as_str() {
                 "round_robin" => Strategy::RoundRobin,
                 "random" => Strategy::Random,
+                "sticky" => Strategy::Sticky,
                 _ => Strategy::LeastBusy,
             },
             failover: Failover {
@@ -114,24 +153,81 @@ impl Backend {
                 },
             },
             instances: values.list("backend.pool.instances", INSTANCES).iter().map(InstanceEntry::read).collect(),
+            sites: values.list("backend.pool.sites", SITES).iter().map(site).collect(),
             adapter: values.entries("backend.adapter").iter().map(|(id, node)| (id.clone(), node.to_json())).collect(),
         }
     }
 }
 
+fn site(values: &Values) -> (String, LimitsEntry) {
+    (values.text("adapter"), LimitsEntry::read(values, ""))
+}
+
+impl Backend {
+    /// What is wrong with the instances taken together: place and sentence.
+    pub(super) fn problems(&self) -> Vec<(String, String)> {
+        let mut problems = Vec::new();
+        let mut wrong = |path: String, message: String| problems.push((path, message));
+        for (i, instance) in self.instances.iter().enumerate() {
+            let path = format!("backend.pool.instances[{i}]");
+            let before = self.instances.iter().take(i);
+            if instance.name.is_empty() || instance.name.len() > NAME_MAX || instance.name.contains(char::is_control) {
+                wrong(format!("{path}.name"), format!("expected a name of 1 to {NAME_MAX} bytes, found {:?}", instance.name));
+            } else if let Some(at) = before.clone().position(|other| other.name == instance.name) {
+                let other = format!("backend.pool.instances[{at}]");
+                wrong(format!("{path}.name"), format!("{:?} is {other}'s name too; each needs its own", instance.name));
+            } else if before.clone().any(|other| other.profile() == instance.profile()) {
+                let mark = instance.profile();
+                wrong(format!("{path}.userDataMark"), format!("{mark:?} is another instance's profile; each needs its own"));
+            }
+            for (w, worker) in instance.workers.iter().enumerate() {
+                if let Some(message) = worker.problem(instance.workers.iter().take(w)) {
+                    wrong(format!("{path}.workers[{w}]"), message);
+                }
+            }
+        }
+        problems
+    }
+}
+
+/// In bytes.
+const NAME_MAX: usize = 64;
+
 impl InstanceEntry {
+    /// What sets its profile folder apart.
+    pub fn profile(&self) -> &str {
+        self.user_data_mark.as_deref().unwrap_or(&self.name)
+    }
+
     fn read(values: &Values) -> Self {
         let mentions_proxy = INSTANCES.iter().any(|key| key.path.starts_with("proxy.") && values.was_given(key.path));
         Self {
             name: values.text("name"),
             user_data_mark: values.optional_text("userDataMark"),
             proxy: mentions_proxy.then(|| Proxy::read(values, "proxy")),
+            locale: values.optional_text("locale"),
+            timezone: values.optional_text("timezone"),
+            limits: LimitsEntry::read(values, "limits."),
             workers: values.list("workers", WORKERS).iter().map(WorkerEntry::read).collect(),
         }
     }
 }
 
 impl WorkerEntry {
+    fn problem<'a>(&self, mut before: impl Iterator<Item = &'a Self>) -> Option<String> {
+        if self.name.is_empty() {
+            return Some("expected a name".into());
+        }
+        if before.any(|other| other.name == self.name) {
+            return Some(format!("{:?} is the name of another worker of this instance", self.name));
+        }
+        if self.adapters.iter().all(String::is_empty) {
+            return Some("expected an adapter's id as its type, or `merge` and ids in mergeTypes".into());
+        }
+        let monitor = self.monitor.as_ref().filter(|monitor| !self.adapters.contains(monitor))?;
+        Some(format!("mergeMonitor is {monitor:?}, which is none of its mergeTypes"))
+    }
+
     fn read(values: &Values) -> Self {
         let kind = values.text("type");
         let adapters = if kind == "merge" { values.texts("mergeTypes") } else { vec![kind] };

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::Inner;
+use super::board::{Rank, Want};
 use crate::plugin::{Adapter, Model};
 
 /// Plans change rarely.
@@ -114,23 +115,38 @@ pub(super) async fn discover(inner: Arc<Inner>, adapter: Arc<Adapter>) {
     inner.catalog.learnt(&adapter, models);
 }
 
-async fn ask(inner: &Inner, adapter: &Adapter) -> Option<Vec<Model>> {
-    let pool = inner.pool(&adapter.manifest.id);
+async fn ask(inner: &Inner, adapter: &Arc<Adapter>) -> Option<Vec<Model>> {
     let until = tokio::time::Instant::now() + PAGE;
-    let lease = match pool.lease(&inner.instance, &adapter.manifest, until).await {
+    let want = Want {
+        id: "models".into(),
+        caller: String::new(),
+        model: adapter.manifest.id.clone(),
+        adapters: vec![Arc::clone(adapter)],
+        prefer: None,
+        sticky: [0; 32],
+        avoid: Vec::new(),
+        until,
+        rank: Rank::Idle,
+    };
+    let claim = inner.board.queue(want).ok()?.granted(until).await;
+    let lease = match claim {
+        Ok(claim) => inner.opener().lease(claim, until).await.map_err(|why| format!("{why:?}")),
+        Err(failure) => Err(failure.to_string()),
+    };
+    let lease = match lease {
         Ok(lease) => lease,
         Err(why) => {
-            tracing::debug!(adapter = adapter.label(), ?why, "no page to ask for its models");
+            tracing::debug!(adapter = adapter.label(), why, "no page to ask for its models");
             return None;
         }
     };
     lease.page().begin_call();
-    let means = inner.means(adapter);
-    let answer = adapter.models(Arc::clone(lease.page()), inner.options.deadlines, means).await;
+    let means = inner.means(adapter, lease.instance());
+    let answer = adapter.models(Arc::clone(lease.page()), inner.options().deadlines, means).await;
     lease.page().end_call();
     match answer {
         Ok(models) => {
-            lease.give_back(&pool, &inner.tasks);
+            lease.give_back(&inner.opener(), &inner.tasks);
             models.filter(|models| !models.is_empty())
         }
         Err(failure) => {

@@ -1,63 +1,82 @@
-//! One request on its way: wait for a page, call the adapter, give the page back, and try again where that is safe.
+//! One request on its way: wait for a worker, call the adapter, give the page back, and try elsewhere where that is safe.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Inner;
+use super::account::AccountId;
+use super::board::{Claim, Rank, Ticket, Want};
+use super::continuity::{self, Place};
+use super::failover::Tries;
+use super::lease::{Lease, NoPage};
 use super::ledger::Record;
-use super::pool::{Lease, NoPage, Place};
+use super::{DispatchOptions, Inner, Offer};
 use crate::browser::{Page, PageError};
-use crate::chat::{self, Failure, FailureKind, JobEvent, Outcome, Request, Stage};
-use crate::plugin::{Adapter, AdapterRequest, Call, Model, Report, Timing};
+use crate::chat::{self, Failure, FailureKind, JobEvent, Kind, Outcome, Request, Stage, Transcript};
+use crate::plugin::{AdapterRequest, Call, Continues, Report, Timing};
 
 /// For pressing the stop button of a page that nobody waits for.
 const STOP_LATER: Duration = Duration::from_secs(10);
-
-/// How often a request is dispatched at the most.
-const MAX_ATTEMPTS: u32 = 3;
+/// By which an adapter says that the site has no such chat any more. Before it has sent anything.
+const CHAT_GONE: &str = "conversation-gone";
 
 /// A job and all that it needs.
 pub(super) struct Running {
-    inner: Arc<Inner>,
-    adapter: Arc<Adapter>,
-    request: Arc<AdapterRequest>,
-    model: String,
-    events: mpsc::Sender<JobEvent>,
-    cancel: CancellationToken,
-    record: Record,
-    started: Instant,
+    pub(super) inner: Arc<Inner>,
+    /// As they stood when it came.
+    pub(super) options: Arc<DispatchOptions>,
+    pub(super) want: Want,
+    /// The model at each adapter that has it.
+    pub(super) offers: Vec<Offer>,
+    pub(super) request: Request,
+    pub(super) events: mpsc::Sender<JobEvent>,
+    pub(super) cancel: CancellationToken,
+    pub(super) record: Record,
+    pub(super) started: Instant,
+}
+
+/// One try of a request.
+#[derive(Debug, Clone)]
+pub struct Try {
+    /// `id@version`.
+    pub adapter: String,
+    pub instance: String,
+    pub worker: String,
+    /// The error's code; none where it was answered.
+    pub code: Option<String>,
+    pub submitted: bool,
+    pub total: Duration,
+}
+
+/// All that is known of a request when it is over.
+#[derive(Debug, Default)]
+pub(super) struct Trace {
+    pub(super) tries: Vec<Try>,
+    pub(super) queued: Duration,
+    pub(super) timing: Timing,
+    /// What the last call had before it: the wait, and earlier tries.
+    pub(super) before: Duration,
+    pub(super) transcript: Transcript,
+    pub(super) request: Option<Arc<AdapterRequest>>,
+}
+
+/// How a try ended, and with whom.
+struct Tried {
+    result: Result<Outcome, Failure>,
+    account: AccountId,
+    submitted: bool,
 }
 
 impl Running {
-    pub(super) fn new(
-        inner: Arc<Inner>,
-        adapter: Arc<Adapter>,
-        model: Model,
-        request: Request,
-        events: mpsc::Sender<JobEvent>,
-        cancel: CancellationToken,
-    ) -> Self {
-        let public = request.model.clone();
-        let record = inner.ledger.open(request.fingerprint);
-        let request = Arc::new(render(model, request));
-        Self { inner, adapter, request, model: public, events, cancel, record, started: Instant::now() }
-    }
-
     /// Ends with the answer, the failure, or the caller's leaving.
-    pub(super) async fn run(self, place: Place) {
+    pub(super) async fn run(self, ticket: Ticket) {
         let mut trace = Trace::default();
-        let (result, submitted) = match self.may_be_sent().await {
-            Ok(()) => {
-                let result = self.attempts(&mut trace).await;
-                (result, trace.timing.submitted.is_some())
-            }
-            Err(failure) => (Err(failure), true),
-        };
+        let result = self.attempts(ticket, &mut trace).await;
+        let submitted = trace.tries.last().is_some_and(|last| last.submitted);
         self.record.close(submitted, result.as_ref().err());
-        drop(place);
         self.log(&trace, &result);
         let last = match result {
             Ok(outcome) => JobEvent::Done(outcome),
@@ -67,72 +86,216 @@ impl Running {
         let _ = self.events.send_timeout(last, Duration::from_secs(30)).await;
     }
 
-    async fn attempts(&self, trace: &mut Trace) -> Result<Outcome, Failure> {
+    async fn attempts(&self, ticket: Ticket, trace: &mut Trace) -> Result<Outcome, Failure> {
+        let mut tries = Tries::new(self.inner.board.rules().retries);
+        let mut claim = self.claim(ticket, self.want.until).await?;
         loop {
-            trace.attempts += 1;
-            let lease = self.wait_for_page().await?;
             trace.queued = self.started.elapsed();
-            self.tell_start(trace.queued).await;
-            let report = self.call(&lease).await;
-            trace.timing = report.timing;
-            self.keep_picture(&lease, &report).await;
-            let again = !report.submitted && retryable(&report) && trace.attempts < MAX_ATTEMPTS;
-            self.end(lease, &report).await;
-            match report.result {
-                Err(failure) if again => tracing::info!(id = self.request.id, %failure, "dispatched again"),
+            let tried = self.attempt(claim, trace).await;
+            let failure = match tried.result {
+                Err(failure) if !tried.submitted => failure,
                 result => return result,
+            };
+            if !tries.again(&failure.kind, &tried.account, &self.inner.instances()) {
+                return Err(failure);
             }
+            let until = Instant::now() + self.options.queue_wait;
+            let want = Want { avoid: tries.avoid().to_vec(), until, rank: Rank::Again, ..self.want.clone() };
+            let Ok(ticket) = self.inner.board.queue(want) else { return Err(failure) };
+            tracing::info!(id = self.request.id, %failure, "dispatched again");
+            claim = match self.claim(ticket, until).await {
+                Ok(claim) => claim,
+                Err(gone) if gone.kind == FailureKind::ClientGone => return Err(gone),
+                // There is nobody else. What went wrong here says more than that.
+                Err(_) => return Err(failure),
+            };
         }
     }
 
-    async fn may_be_sent(&self) -> Result<(), Failure> {
+    async fn claim(&self, ticket: Ticket, until: Instant) -> Result<Claim, Failure> {
         tokio::select! {
             biased;
-            verdict = self.record.may_be_sent() => verdict,
             () = self.cancel.cancelled() => Err(Failure::new(FailureKind::ClientGone, "")),
+            claim = ticket.granted(until) => claim,
         }
     }
 
-    async fn wait_for_page(&self) -> Result<Lease, Failure> {
-        let pool = self.inner.pool(&self.adapter.manifest.id);
-        let until = tokio::time::Instant::now() + self.inner.options.queue_wait;
-        let lease = pool.lease(&self.inner.instance, &self.adapter.manifest, until);
+    /// One worker, one page, one call.
+    async fn attempt(&self, claim: Claim, trace: &mut Trace) -> Tried {
+        let began = Instant::now();
+        let instance = claim.member().map(|member| member.name().to_owned()).unwrap_or_default();
+        let worker = claim.post().map(|post| post.name.clone()).unwrap_or_default();
+        let adapter = Arc::clone(&claim.adapter);
+        let account = (instance.clone(), adapter.manifest.id.clone());
+        let called = match self.offers.iter().find(|offer| Arc::ptr_eq(&offer.adapter, &adapter)) {
+            Some(offer) => self.call_on(claim, offer, trace).await,
+            None => Err(Failure::new(FailureKind::ModelUnavailable, "")),
+        };
+        let (result, submitted) = match called {
+            Ok(report) => {
+                trace.transcript = report.transcript;
+                (report.result, report.submitted)
+            }
+            Err(failure) => (Err(failure), false),
+        };
+        trace.tries.push(Try {
+            adapter: adapter.label(),
+            instance,
+            worker,
+            code: result.as_ref().err().map(|failure| failure.kind.code().to_owned()),
+            submitted,
+            total: began.elapsed(),
+        });
+        Tried { result, account, submitted }
+    }
+
+    async fn call_on(&self, claim: Claim, offer: &Offer, trace: &mut Trace) -> Result<Report, Failure> {
+        let lease = self.lease(claim).await?;
+        self.tell_start(&lease, offer, trace).await;
+        trace.before = self.started.elapsed();
+        let mut chat = self.chat(&lease, offer);
+        let mut report = self.call(&lease, offer, chat.as_ref(), trace).await;
+        if chat.is_some() && has_no_chat(&report) {
+            tracing::info!(id = self.request.id, "the site has this chat no more: a new one begins");
+            chat = None;
+            report = self.call(&lease, offer, None, trace).await;
+        }
+        self.remember(&lease, offer, &report, chat);
+        self.note(&lease, offer, &report);
+        self.keep_picture(&lease, &report).await;
+        if let Some(lease) = self.end(lease, &report).await {
+            lease.give_back(&self.inner.opener(), &self.inner.tasks);
+        }
+        Ok(report)
+    }
+
+    async fn lease(&self, claim: Claim) -> Result<Lease, Failure> {
+        let until = Instant::now() + self.options.queue_wait;
+        let opener = self.inner.opener();
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(Failure::new(FailureKind::ClientGone, "")),
-            lease = lease => lease.map_err(no_page),
+            lease = opener.lease(claim, until) => lease.map_err(no_page),
         }
     }
 
-    async fn tell_start(&self, queued: Duration) {
+    async fn tell_start(&self, lease: &Lease, offer: &Offer, trace: &Trace) {
         let event = JobEvent::Started {
-            adapter: self.adapter.label(),
-            instance: self.inner.instance.name().to_owned(),
-            queued,
+            adapter: offer.adapter.label(),
+            instance: lease.instance().to_owned(),
+            queued: trace.queued,
+            attempts: u32::try_from(trace.tries.len() + 1).unwrap_or(u32::MAX),
         };
         // The channel is empty here; a closed one means that the cancel token follows.
         let _ = self.events.send(event).await;
     }
 
-    async fn call(&self, lease: &Lease) -> Report {
+    /// The chat of this account's that the request goes on with. It is taken out of the index.
+    fn chat(&self, lease: &Lease, offer: &Offer) -> Option<(Place, String)> {
+        let max_age = self.goes_on(offer)?;
+        let (known, _) = continuity::split(&self.request.turns)?;
+        let place = place(lease, offer, continuity::hash(known));
+        let conversation = self.inner.chats.take(&place, max_age)?;
+        Some((place, conversation))
+    }
+
+    /// For how long a chat can go on; none where none does.
+    fn goes_on(&self, offer: &Offer) -> Option<Duration> {
+        let can = offer.adapter.manifest.features.conversations && offer.model.kind == Kind::Text;
+        self.options.conversations.filter(|_| can && self.request.temporary.is_none())
+    }
+
+    /// Keeps the chat for the next request of this conversation.
+    fn remember(&self, lease: &Lease, offer: &Offer, report: &Report, chat: Option<(Place, String)>) {
+        match &report.result {
+            Ok(outcome) if self.goes_on(offer).is_some() => {
+                let answer = report.transcript.as_history();
+                if let Some((answer, conversation)) = answer.zip(outcome.conversation.as_ref()) {
+                    let said = continuity::hash_with_answer(&self.request.turns, answer);
+                    self.inner.chats.put(place(lease, offer, said), conversation.clone());
+                }
+            }
+            // Nothing was said there: it is as it was.
+            Err(_) if !report.submitted => {
+                if let Some((place, conversation)) = chat {
+                    self.inner.chats.put(place, conversation);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    async fn call(
+        &self,
+        lease: &Lease,
+        offer: &Offer,
+        chat: Option<&(Place, String)>,
+        trace: &mut Trace,
+    ) -> Report {
+        let request = Arc::new(self.render(offer, chat.map(|(_, conversation)| conversation)));
+        trace.request = Some(Arc::clone(&request));
         lease.page().begin_call();
         let call = Call {
             page: Arc::clone(lease.page()),
-            request: Arc::clone(&self.request),
+            request,
             events: self.events.clone(),
-            deadlines: self.inner.options.deadlines,
+            deadlines: self.options.deadlines,
             cancel: self.cancel.clone(),
-            means: self.inner.means(&self.adapter),
+            means: self.inner.means(&offer.adapter, lease.instance()),
         };
-        let report = self.adapter.generate(call).await;
+        let report = offer.adapter.generate(call).await;
         lease.page().end_call();
-        self.inner.registry.report(&self.adapter, &report);
+        self.inner.registry.report(&offer.adapter, &report);
+        trace.timing = report.timing;
         report
+    }
+
+    fn render(&self, offer: &Offer, conversation: Option<&String>) -> AdapterRequest {
+        let (request, kind) = (&self.request, offer.model.kind);
+        let rendered = chat::prompt::render(request, kind);
+        let continues = conversation.zip(continuity::split(&request.turns));
+        let continues = continues.map(|(conversation, (_, new))| (conversation, chat::prompt::render_turns(new)));
+        let (continues, attachments) = match continues {
+            Some((conversation, new)) => {
+                (Some(Continues { conversation: conversation.clone(), new_turn: new.text }), new.attachments)
+            }
+            None => (None, rendered.attachments),
+        };
+        AdapterRequest {
+            id: request.id.clone(),
+            kind,
+            model: offer.model.id.clone(),
+            prompt: rendered.text,
+            attachments,
+            continues,
+            temporary: request.temporary.unwrap_or_else(|| self.goes_on(offer).is_none()),
+            options: request.options.clone(),
+        }
+    }
+
+    /// What the call's end says of the account.
+    fn note(&self, lease: &Lease, offer: &Offer, report: &Report) {
+        if !lease.has_account() {
+            return;
+        }
+        let id = (lease.instance().to_owned(), offer.adapter.manifest.id.clone());
+        let failure = report.result.as_ref().err().map(|failure| failure.kind.clone());
+        let asks_for_somebody =
+            matches!(failure, Some(FailureKind::LoginRequired | FailureKind::ChallengeRequired));
+        self.inner.board.account(&id, |account| {
+            account.ended(failure.as_ref(), Instant::now());
+            if asks_for_somebody {
+                account.make_due();
+            }
+        });
+        if asks_for_somebody {
+            self.inner.look.notify_one();
+        }
     }
 
     /// What the page looks like on which an adapter did not get on. Only where somebody wants it.
     async fn keep_picture(&self, lease: &Lease, report: &Report) {
-        let Some(folder) = &self.inner.options.pictures else { return };
+        let Some(folder) = &self.options.pictures else { return };
         let Err(failure) = &report.result else { return };
         if failure.kind == FailureKind::ClientGone {
             return;
@@ -144,12 +307,12 @@ impl Running {
         }
     }
 
-    /// Leaves the site in peace and the page fit for the next request, or closes it.
-    async fn end(&self, lease: Lease, report: &Report) {
+    /// Leaves the site in peace. The lease, if its page can be made fit for the next request; else it is closed.
+    async fn end(&self, lease: Lease, report: &Report) -> Option<Lease> {
         let keep = match &report.result {
             Err(failure) => match failure.kind {
                 FailureKind::ClientGone if report.submitted => {
-                    let stopped = stop(lease.page(), self.inner.options.cancel).await;
+                    let stopped = stop(lease.page(), self.options.cancel).await;
                     if !stopped {
                         let (page, ended) = (Arc::clone(lease.page()), self.inner.draining.clone());
                         self.inner.tasks.spawn(ended.run_until_cancelled_owned(stop_later(page)));
@@ -166,22 +329,32 @@ impl Running {
             },
             Ok(_) => true,
         };
-        if keep && !self.inner.draining.is_cancelled() {
-            lease.give_back(&self.inner.pool(&self.adapter.manifest.id), &self.inner.tasks);
-        }
+        (keep && !self.inner.draining.is_cancelled()).then_some(lease)
     }
 
     fn log(&self, trace: &Trace, result: &Result<Outcome, Failure>) {
         let outcome = match result {
             Ok(outcome) => format!("{:?}", outcome.finish).to_lowercase(),
-            Err(failure) => format!("{:?}", failure.kind),
+            Err(failure) => failure.kind.code().to_owned(),
         };
         let ms = |d: Option<Duration>| d.map(|d| d.as_millis());
+        for (n, tried) in trace.tries.iter().enumerate() {
+            tracing::debug!(
+                id = self.request.id,
+                attempt = n + 1,
+                adapter = tried.adapter,
+                instance = tried.instance,
+                worker = tried.worker,
+                submitted = tried.submitted,
+                outcome = tried.code.as_deref().unwrap_or("ok"),
+                ms = tried.total.as_millis(),
+                "try"
+            );
+        }
         tracing::debug!(
             id = self.request.id,
-            model = self.model,
-            adapter = self.adapter.label(),
-            attempts = trace.attempts,
+            model = self.request.model,
+            attempts = trace.tries.len(),
             queue_ms = trace.queued.as_millis(),
             submit_ms = ms(trace.timing.submitted),
             first_ms = ms(trace.timing.first_piece),
@@ -194,11 +367,15 @@ impl Running {
     }
 }
 
-#[derive(Debug, Default)]
-struct Trace {
-    attempts: u32,
-    queued: Duration,
-    timing: Timing,
+/// The site has deleted the chat, and the adapter has sent nothing.
+fn has_no_chat(report: &Report) -> bool {
+    let code = report.result.as_ref().err().map(|failure| failure.kind.code());
+    !report.submitted && code == Some(CHAT_GONE)
+}
+
+fn place(lease: &Lease, offer: &Offer, said: continuity::Hash) -> Place {
+    let (adapter, model) = (offer.adapter.manifest.id.clone(), offer.model.id.clone());
+    Place { instance: lease.instance().to_owned(), adapter, model, said }
 }
 
 /// Presses the site's stop button. False if the page did not come to rest in time.
@@ -214,11 +391,6 @@ async fn stop_later(page: Arc<Page>) {
     }
 }
 
-/// What was the browser's fault and not the site's or the request's.
-fn retryable(report: &Report) -> bool {
-    matches!(&report.result, Err(failure) if failure.kind == FailureKind::BrowserFailed)
-}
-
 fn no_page(why: NoPage) -> Failure {
     match why {
         NoPage::Late => Failure::new(FailureKind::Timeout(Stage::Queue), ""),
@@ -226,19 +398,5 @@ fn no_page(why: NoPage) -> Failure {
             Failure::new(FailureKind::Timeout(Stage::Navigate), format!("the site's entry did not open: {what}"))
         }
         NoPage::Failed(error) => Failure::new(FailureKind::BrowserFailed, format!("no page could be opened: {error}")),
-    }
-}
-
-fn render(model: Model, request: Request) -> AdapterRequest {
-    let kind = model.kind;
-    let rendered = chat::prompt::render(&request, kind);
-    AdapterRequest {
-        id: request.id,
-        kind,
-        model: model.id,
-        prompt: rendered.text,
-        attachments: rendered.attachments,
-        temporary: request.temporary,
-        options: request.options,
     }
 }

@@ -1,42 +1,111 @@
-//! Keeps one page of every adapter warm, so that a request finds the site loaded.
+//! Looks after what is idle: keeps a page of every adapter warm, so that a request finds the site loaded, and asks the sites now and then
+//! who is signed in.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::browser::InstanceState;
+use tokio::time::Instant;
 
 use super::Inner;
+use super::account::SignIn;
+use super::board::Claim;
+use super::lease::Lease;
+use crate::plugin::Adapter;
 
 /// How often idle pages are looked after when nothing is heard of a change: a tab may die while nobody uses it.
 const LOOK: Duration = Duration::from_secs(2);
+/// For an idle worker's page, to be asked who is signed in.
+const PAGE: Duration = Duration::from_secs(60);
 
 /// Runs until the dispatcher drains.
 pub(super) async fn run(inner: Arc<Inner>) {
     let mut adapters = inner.registry.changes();
-    let mut browser = inner.instance.state();
     loop {
-        if matches!(&*browser.borrow_and_update(), InstanceState::Ready { .. }) {
-            look_after_all(&inner).await;
+        inner.sync();
+        tokio::select! {
+            () = inner.draining.cancelled() => return,
+            () = warm_up(&inner) => {}
         }
+        probe_due(&inner);
         tokio::select! {
             () = inner.draining.cancelled() => return,
             changed = adapters.changed() => if changed.is_err() { return },
-            changed = browser.changed() => if changed.is_err() { return },
+            () = inner.look.notified() => {}
             () = tokio::time::sleep(LOOK) => {}
         }
     }
 }
 
-async fn look_after_all(inner: &Inner) {
+/// Opens a page where an adapter has none that is idle.
+async fn warm_up(inner: &Inner) {
     for adapter in inner.registry.all() {
-        let pool = inner.pool(&adapter.manifest.id);
-        let warm = pool.keep_warm(&inner.instance, &adapter.manifest);
-        let result = tokio::select! {
-            () = inner.draining.cancelled() => return,
-            result = warm => result,
-        };
-        if let Err(error) = result {
-            tracing::warn!(adapter = adapter.label(), %error, "no page could be opened ahead of requests");
+        for claim in inner.board.claim_cold(&adapter) {
+            let instance = claim.member().map(|member| member.name().to_owned());
+            if let Err(error) = inner.opener().warm(claim).await {
+                tracing::warn!(adapter = adapter.label(), instance, %error, "no page could be opened ahead of requests");
+            }
         }
+    }
+}
+
+/// Has the accounts looked at whose turn it is, each in a task of its own.
+fn probe_due(inner: &Arc<Inner>) {
+    for (instance, adapter) in inner.board.due(&inner.registry.all(), Instant::now()) {
+        let Some(claim) = inner.board.try_claim(&instance, &adapter, "probe") else { continue };
+        let id = (instance, adapter.manifest.id.clone());
+        inner.board.account(&id, |account| account.look_began(Instant::now()));
+        let keeper = Arc::clone(inner);
+        inner.tasks.spawn(async move {
+            let ended = keeper.draining.clone();
+            ended.run_until_cancelled(probe(&keeper, claim)).await;
+        });
+    }
+}
+
+/// Asks an account's site who is signed in, and notes it.
+pub(super) async fn probe(inner: &Inner, claim: Claim) -> Option<SignIn> {
+    let adapter = Arc::clone(&claim.adapter);
+    let id = (claim.member()?.name().to_owned(), adapter.manifest.id.clone());
+    let found = match inner.opener().lease(claim, Instant::now() + PAGE).await {
+        Ok(lease) => ask(inner, lease, &adapter).await,
+        Err(why) => Err(format!("no page: {why:?}")),
+    };
+    match found {
+        Ok(found) => {
+            let before = inner.board.account(&id, |account| {
+                let before = account.sign_in().clone();
+                account.looked(found.clone(), Instant::now());
+                before
+            });
+            if before != found {
+                tracing::info!(instance = id.0, adapter = id.1, before = before.name(), now = found.name(), "account");
+            }
+            Some(found)
+        }
+        Err(reason) => {
+            tracing::debug!(instance = id.0, adapter = id.1, reason, "nobody can say who is signed in");
+            inner.board.account(&id, |account| account.look_failed(Instant::now()));
+            None
+        }
+    }
+}
+
+async fn ask(inner: &Inner, lease: Lease, adapter: &Adapter) -> Result<SignIn, String> {
+    let options = inner.options();
+    // What the page shows may be long out of date: a sign-in happens elsewhere.
+    if let Err(error) = lease.page().back_to_entry(Some(options.deadlines.navigate)).await {
+        return Err(error.to_string());
+    }
+    lease.page().begin_call();
+    let means = inner.means(adapter, lease.instance());
+    let found = adapter.probe(Arc::clone(lease.page()), options.deadlines, means).await;
+    lease.page().end_call();
+    match found {
+        Ok(account) => {
+            lease.give_back(&inner.opener(), &inner.tasks);
+            Ok(account.into())
+        }
+        // The page may be in any state: it is closed with the lease.
+        Err(failure) => Err(failure.to_string()),
     }
 }

@@ -1,33 +1,37 @@
 //! What became of the requests of the last minutes, so that a client's own retry is not a second message to the site.
 //!
 //! SDKs ask again by themselves when a connection breaks or their patience ends (contract: nothing invites them to, but they do not
-//! need an invitation). Such a retry says so, and has the same content. It waits for the first try to end; if that reached the
-//! site, the retry gets its failure, and is not sent.
+//! need an invitation). Such a retry says so, or has the same `Idempotency-Key`. It joins the request that runs, or hears what it came
+//! to; it is sent only if the first try never reached the site.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
-
+use super::feed::{Feed, Job};
 use crate::chat::{Failure, FailureKind, Fingerprint};
 
 /// SDKs ask again within seconds; people who ask again do so anew.
 const KEPT: Duration = Duration::from_secs(15 * 60);
 const MAX_ENTRIES: usize = 4096;
+/// Of all answers that are kept for whoever repeats his request.
+const MAX_BYTES: usize = 16 << 20;
 
 /// How a request ended.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
+    Running,
     /// The site never saw it.
     NotSent,
-    /// What whoever asks again is told.
-    Sent(Failure),
+    Sent,
+    /// Its client left, and it was cancelled after it was sent.
+    Abandoned,
 }
 
 #[derive(Debug)]
 struct Entry {
-    fate: watch::Receiver<Option<Fate>>,
+    feed: Arc<Feed>,
+    fate: Arc<Mutex<Fate>>,
     since: Instant,
 }
 
@@ -35,53 +39,53 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Ledger(Mutex<HashMap<[u8; 32], Entry>>);
 
-/// A request that is being remembered, and the try before it, if it is a retry of one.
+/// A request that is being remembered.
 #[derive(Debug)]
-pub(super) struct Record {
-    fate: watch::Sender<Option<Fate>>,
-    earlier: Option<watch::Receiver<Option<Fate>>>,
-}
+pub(super) struct Record(Arc<Mutex<Fate>>);
 
 impl Ledger {
-    pub(super) fn open(&self, fingerprint: Option<Fingerprint>) -> Record {
-        let (fate, receiver) = watch::channel(None);
-        let Some(Fingerprint { hash, again }) = fingerprint else { return Record { fate, earlier: None } };
+    /// What became of the request that this one repeats, if it is one.
+    ///
+    /// # Errors
+    /// Where it reached the site and nobody can tell any more what came of it.
+    pub(super) fn join(&self, fingerprint: Option<Fingerprint>) -> Result<Option<Job>, Failure> {
+        let Some(Fingerprint { hash, again: true }) = fingerprint else { return Ok(None) };
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(entry) = entries.get(&hash).filter(|entry| entry.since.elapsed() < KEPT) else { return Ok(None) };
+        let fate = *entry.fate.lock().unwrap_or_else(PoisonError::into_inner);
+        match fate {
+            Fate::NotSent => Ok(None),
+            Fate::Abandoned => Err(already_sent()),
+            Fate::Running | Fate::Sent => entry.feed.join().map(Some).ok_or_else(already_sent),
+        }
+    }
+
+    /// Remembers a request that begins.
+    pub(super) fn open(&self, fingerprint: Option<Fingerprint>, feed: &Arc<Feed>) -> Record {
+        let fate = Arc::new(Mutex::new(Fate::Running));
+        let Some(Fingerprint { hash, .. }) = fingerprint else { return Record(fate) };
         let now = Instant::now();
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         entries.retain(|_, entry| now.duration_since(entry.since) < KEPT);
-        if entries.len() >= MAX_ENTRIES
-            && let Some(oldest) = entries.iter().min_by_key(|(_, entry)| entry.since).map(|(hash, _)| *hash)
-        {
-            entries.remove(&oldest);
+        let mut bytes: usize = entries.values().map(|entry| entry.feed.size()).sum();
+        while entries.len() >= MAX_ENTRIES || bytes > MAX_BYTES {
+            let Some(oldest) = entries.iter().min_by_key(|(_, entry)| entry.since).map(|(hash, _)| *hash) else { break };
+            bytes -= entries.remove(&oldest).map_or(0, |entry| entry.feed.size()).min(bytes);
         }
-        let earlier = entries.insert(hash, Entry { fate: receiver, since: now });
-        Record { fate, earlier: earlier.filter(|_| again).map(|entry| entry.fate) }
+        entries.insert(hash, Entry { feed: Arc::clone(feed), fate: Arc::clone(&fate), since: now });
+        Record(fate)
     }
 }
 
 impl Record {
-    /// Waits until the try before this one is over. Safe to cancel.
-    ///
-    /// # Errors
-    /// If that one reached the site: then this one must not.
-    pub(super) async fn may_be_sent(&self) -> Result<(), Failure> {
-        let Some(mut earlier) = self.earlier.clone() else { return Ok(()) };
-        match earlier.wait_for(Option::is_some).await.map(|fate| fate.clone()) {
-            Ok(Some(Fate::NotSent)) => Ok(()),
-            Ok(Some(Fate::Sent(failure))) => Err(failure),
-            // It ended without a word: nobody can say how far it came.
-            Ok(None) | Err(_) => Err(already_sent()),
-        }
-    }
-
     /// Notes how the request ended.
     pub(super) fn close(&self, submitted: bool, failure: Option<&Failure>) {
-        let fate = match failure {
-            _ if !submitted => Fate::NotSent,
-            Some(failure) if failure.kind != FailureKind::ClientGone => Fate::Sent(failure.clone()),
-            _ => Fate::Sent(already_sent()),
+        let gone = failure.is_some_and(|failure| failure.kind == FailureKind::ClientGone);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = match (submitted, gone) {
+            (false, _) => Fate::NotSent,
+            (true, false) => Fate::Sent,
+            (true, true) => Fate::Abandoned,
         };
-        self.fate.send_replace(Some(fate));
     }
 }
 
@@ -91,62 +95,73 @@ fn already_sent() -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::mpsc;
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
+    use crate::chat::JobEvent;
+    use crate::dispatch::feed::QueuePlace;
 
     fn print(byte: u8, again: bool) -> Option<Fingerprint> {
         Some(Fingerprint { hash: [byte; 32], again })
     }
 
-    #[tokio::test]
-    async fn a_retry_of_what_was_sent_is_told_how_it_ended() {
-        let ledger = Ledger::default();
-        let first = ledger.open(print(1, false));
-        first.may_be_sent().await.unwrap();
-        first.close(true, Some(&Failure::new(FailureKind::Upstream, "busy")));
-        let retry = ledger.open(print(1, true));
-        assert_eq!(retry.may_be_sent().await.unwrap_err().kind, FailureKind::Upstream);
-        // The retry's retry as well.
-        retry.close(true, Some(&Failure::new(FailureKind::Upstream, "busy")));
-        assert!(ledger.open(print(1, true)).may_be_sent().await.is_err());
+    fn feed() -> (mpsc::Sender<JobEvent>, Arc<Feed>, Job) {
+        let (sender, receiver) = mpsc::channel(4);
+        let feed = Feed::new(receiver);
+        let job = feed.lead(CancellationToken::new(), QueuePlace::default());
+        (sender, feed, job)
     }
 
     #[tokio::test]
-    async fn a_retry_waits_for_the_first_try() {
-        let ledger = Ledger::default();
-        let first = ledger.open(print(1, false));
-        let retry = ledger.open(print(1, true));
-        let waiting = tokio::spawn(async move { retry.may_be_sent().await });
-        tokio::task::yield_now().await;
-        assert!(!waiting.is_finished());
-        first.close(true, Some(&Failure::new(FailureKind::ClientGone, "")));
-        assert_eq!(waiting.await.unwrap().unwrap_err().kind, FailureKind::AlreadySubmitted);
+    async fn a_retry_of_what_was_sent_is_told_how_it_ended() {
+        let (ledger, (sender, feed, mut job)) = (Ledger::default(), feed());
+        let record = ledger.open(print(1, false), &feed);
+        let failure = Failure::new(FailureKind::Upstream, "busy");
+        sender.send(JobEvent::Failed(failure.clone())).await.unwrap();
+        drop(sender);
+        while job.next().await.is_some() {}
+        record.close(true, Some(&failure));
+        for _ in 0..2 {
+            let mut retry = ledger.join(print(1, true)).unwrap().unwrap();
+            assert!(matches!(retry.next().await, Some(JobEvent::Failed(f)) if f.kind == FailureKind::Upstream));
+        }
+        assert!(ledger.join(print(1, false)).unwrap().is_none(), "who does not say so asks anew");
+    }
+
+    #[tokio::test]
+    async fn a_retry_joins_what_runs() {
+        let (ledger, (sender, feed, _job)) = (Ledger::default(), feed());
+        ledger.open(print(1, false), &feed);
+        let mut retry = ledger.join(print(1, true)).unwrap().unwrap();
+        sender.send(JobEvent::Submitted).await.unwrap();
+        assert!(matches!(retry.next().await, Some(JobEvent::Submitted)));
+    }
+
+    #[tokio::test]
+    async fn what_was_cancelled_after_it_was_sent_is_not_sent_again() {
+        let (ledger, (_sender, feed, _job)) = (Ledger::default(), feed());
+        ledger.open(print(1, false), &feed).close(true, Some(&Failure::new(FailureKind::ClientGone, "")));
+        assert_eq!(ledger.join(print(1, true)).unwrap_err().kind, FailureKind::AlreadySubmitted);
     }
 
     #[tokio::test]
     async fn what_was_not_sent_and_what_is_no_retry_is_sent() {
-        let ledger = Ledger::default();
-        ledger.open(print(1, false)).close(false, None);
-        ledger.open(print(1, true)).may_be_sent().await.unwrap();
-        ledger.open(print(2, false)).close(true, None);
-        ledger.open(print(2, false)).may_be_sent().await.unwrap();
-        ledger.open(print(3, true)).may_be_sent().await.unwrap();
-        ledger.open(None).may_be_sent().await.unwrap();
+        let (ledger, (_sender, feed, _job)) = (Ledger::default(), feed());
+        ledger.open(print(1, false), &feed).close(false, None);
+        for other in [print(1, true), print(2, true), None] {
+            assert!(ledger.join(other).unwrap().is_none());
+        }
     }
 
     #[tokio::test]
-    async fn a_first_try_that_vanished_counts_as_sent() {
+    async fn it_is_bounded() {
         let ledger = Ledger::default();
-        drop(ledger.open(print(1, false)));
-        assert!(ledger.open(print(1, true)).may_be_sent().await.is_err());
-    }
-
-    #[test]
-    fn it_is_bounded() {
-        let ledger = Ledger::default();
+        let (_sender, feed, _job) = feed();
         for n in 0..MAX_ENTRIES + 10 {
             let mut hash = [0; 32];
             hash[..8].copy_from_slice(&n.to_le_bytes());
-            ledger.open(Some(Fingerprint { hash, again: false }));
+            ledger.open(Some(Fingerprint { hash, again: false }), &feed);
         }
         assert_eq!(ledger.0.lock().unwrap().len(), MAX_ENTRIES);
     }

@@ -84,7 +84,7 @@ const LATER: Duration = Duration::from_secs(30);
 
 impl From<&Failure> for ApiError {
     fn from(failure: &Failure) -> Self {
-        let (status, code, retry_after) = row(&failure.kind);
+        let (status, retry_after) = row(&failure.kind);
         let mut message = words::failure(&failure.kind);
         if !failure.message.is_empty() {
             message = words::with_detail(message, &failure.message);
@@ -92,7 +92,7 @@ impl From<&Failure> for ApiError {
         if let Some(adapter) = &failure.adapter {
             message = words::by_adapter(adapter, message);
         }
-        let error = Self { retry_after, ..Self::new(status, code, message) };
+        let error = Self { retry_after, ..Self::new(status, failure.kind.code(), message) };
         let error = match failure.kind {
             FailureKind::ModelNotFound { .. } | FailureKind::ModelUnavailable => {
                 Self { param: Some("model".into()), ..error }
@@ -103,37 +103,30 @@ impl From<&Failure> for ApiError {
     }
 }
 
-/// The table: status, code, and when to try again.
-fn row(kind: &FailureKind) -> (StatusCode, &str, Option<Duration>) {
+/// The table: status, and when to try again.
+fn row(kind: &FailureKind) -> (StatusCode, Option<Duration>) {
     use FailureKind as K;
     match kind {
-        K::LoginRequired => (StatusCode::FORBIDDEN, "login_required", None),
-        K::ChallengeRequired => (StatusCode::FORBIDDEN, "challenge_required", None),
-        K::RateLimited { retry_after } => {
-            (StatusCode::TOO_MANY_REQUESTS, "rate_limited", Some(retry_after.unwrap_or(LATER)))
+        K::LoginRequired | K::ChallengeRequired => (StatusCode::FORBIDDEN, None),
+        K::RateLimited { retry_after } | K::QuotaExhausted { retry_after } => {
+            (StatusCode::TOO_MANY_REQUESTS, Some(retry_after.unwrap_or(LATER)))
         }
-        K::QuotaExhausted { retry_after } => {
-            (StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", Some(retry_after.unwrap_or(LATER)))
-        }
-        K::ContentBlocked => (StatusCode::BAD_REQUEST, "content_policy_violation", None),
-        K::ModelNotFound { .. } => (StatusCode::NOT_FOUND, "model_not_found", None),
-        K::ModelUnavailable => (StatusCode::NOT_FOUND, "model_unavailable", None),
-        K::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid_request", None),
-        K::SiteChanged { .. } => (StatusCode::BAD_GATEWAY, "site_changed", None),
-        K::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, "timeout", None),
-        K::Upstream => (StatusCode::BAD_GATEWAY, "upstream_error", None),
-        K::Other(code) => (StatusCode::BAD_GATEWAY, code, None),
-        K::ServerBusy { retry_after } => (StatusCode::TOO_MANY_REQUESTS, "server_busy", Some(*retry_after)),
-        K::Starting { retry_after } => (StatusCode::SERVICE_UNAVAILABLE, "starting", Some(*retry_after)),
-        K::Quarantined => (StatusCode::SERVICE_UNAVAILABLE, "adapter_quarantined", Some(LATER)),
-        K::BrowserFailed => (StatusCode::SERVICE_UNAVAILABLE, "browser_failed", Some(Duration::from_secs(5))),
-        K::AdapterCpuLimit => (StatusCode::BAD_GATEWAY, "adapter_cpu_limit", None),
-        K::AdapterMemoryLimit => (StatusCode::BAD_GATEWAY, "adapter_memory_limit", None),
-        K::AdapterCrashed => (StatusCode::BAD_GATEWAY, "adapter_crashed", None),
-        K::AlreadySubmitted => (StatusCode::FAILED_DEPENDENCY, "already_submitted", None),
-        K::ClientTooSlow => (StatusCode::BAD_GATEWAY, "client_too_slow", None),
-        K::ClientGone => (CLIENT_GONE, "client_gone", None),
-        K::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down", Some(Duration::from_secs(5))),
+        K::ContentBlocked | K::InvalidRequest => (StatusCode::BAD_REQUEST, None),
+        K::ModelNotFound { .. } | K::ModelUnavailable => (StatusCode::NOT_FOUND, None),
+        K::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, None),
+        K::ServerBusy { retry_after } => (StatusCode::TOO_MANY_REQUESTS, Some(*retry_after)),
+        K::Starting { retry_after } => (StatusCode::SERVICE_UNAVAILABLE, Some(*retry_after)),
+        K::Quarantined => (StatusCode::SERVICE_UNAVAILABLE, Some(LATER)),
+        K::BrowserFailed | K::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, Some(Duration::from_secs(5))),
+        K::AlreadySubmitted => (StatusCode::FAILED_DEPENDENCY, None),
+        K::ClientGone => (CLIENT_GONE, None),
+        K::SiteChanged { .. }
+        | K::Upstream
+        | K::Other(_)
+        | K::AdapterCpuLimit
+        | K::AdapterMemoryLimit
+        | K::AdapterCrashed
+        | K::ClientTooSlow => (StatusCode::BAD_GATEWAY, None),
     }
 }
 

@@ -49,6 +49,8 @@ fn cors() -> CorsLayer {
         "x-webai-instance",
         "x-webai-overhead-ms",
         "x-webai-queue-ms",
+        "x-webai-queue-position",
+        "x-webai-attempts",
         "x-webai-ignored",
         "x-webai-warning",
         "x-usage-estimated",

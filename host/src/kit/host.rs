@@ -10,7 +10,7 @@ use super::suite::SuiteError;
 use crate::browser::guard::{Guard, GuardOptions};
 use crate::browser::{Instance, InstanceOptions, InstanceState, LaunchOptions, Profile};
 use crate::chat::{Delta, Failure, FailureKind, JobEvent, Outcome, Request, Turn};
-use crate::dispatch::{DispatchOptions, Dispatcher, Job};
+use crate::dispatch::{DispatchOptions, Dispatcher, Job, Member, Rules};
 use crate::plugin::{Engine, Manifest, Registry, RegistryOptions};
 
 /// For the browser's start, and its restart after it was killed.
@@ -128,8 +128,9 @@ impl Host {
 
     /// A dispatcher with one page, which nobody has used.
     pub(super) fn dispatcher(&self, options: DispatchOptions) -> Dispatcher {
-        let options = DispatchOptions { pages: 1, queue: 2, ..options };
-        Dispatcher::start(Arc::clone(&self.registry), Arc::clone(&self.instance), options)
+        let options = DispatchOptions { rules: Rules { pages: 1, queue: 2, retries: None, ..Rules::default() }, ..options };
+        let member = Member::of(Arc::clone(&self.instance));
+        Dispatcher::start(Arc::clone(&self.registry), vec![member], options)
     }
 
     pub(super) async fn end(&self, dispatcher: Dispatcher) {
@@ -166,7 +167,8 @@ pub(super) fn request(id: String, model: String, turns: Vec<Turn>) -> Request {
         stop: Vec::new(),
         max_tokens: None,
         options: std::collections::BTreeMap::new(),
-        temporary: false,
+        temporary: Some(false),
+        caller: String::new(),
         fingerprint: None,
     }
 }

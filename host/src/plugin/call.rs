@@ -15,7 +15,7 @@ use super::handles::{HostState, Job, Means, PageHandle, Progress, ReplyHandle, R
 use super::meter::{self, Meter};
 use super::{Adapter, AdapterRequest};
 use crate::browser::Page;
-use crate::chat::{Failure, FailureKind, Finish, JobEvent, Outcome, Stage};
+use crate::chat::{Failure, FailureKind, Finish, JobEvent, Outcome, Stage, Transcript};
 
 /// What a guest may move across the boundary in one host call.
 const HOSTCALL_BYTES: usize = 4 << 20;
@@ -40,6 +40,8 @@ pub struct Report {
     /// Whether the prompt may have reached the site.
     pub submitted: bool,
     pub timing: Timing,
+    /// What was handed on of the answer.
+    pub transcript: Transcript,
     /// What the guest itself tried and was not granted.
     pub denied: Option<String>,
 }
@@ -107,7 +109,8 @@ impl Adapter {
         };
         let submitted = timing.submitted.is_some();
         let result = result.map_err(|failure| Failure { adapter: Some(self.label()), submitted, ..failure });
-        Report { result, submitted, timing, denied: progress.denied() }
+        let transcript = std::mem::take(&mut store.data_mut().transcript);
+        Report { result, submitted, timing, transcript, denied: progress.denied() }
     }
 
     /// Asks the adapter who is signed in. Sends nothing to the site.

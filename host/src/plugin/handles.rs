@@ -16,7 +16,7 @@ use super::guest_log::GuestLog;
 use super::limiter::MemoryLimiter;
 use super::recorder::Recorder;
 use crate::browser::{Page, SavedFile};
-use crate::chat::{JobEvent, Stage};
+use crate::chat::{JobEvent, Stage, Transcript};
 use crate::store::Memory;
 
 /// Handles that a guest may hold at once; it is given three.
@@ -155,6 +155,8 @@ pub(super) struct HostState {
     pub(super) armed: bool,
     /// Whether some of that was text.
     pub(super) typed: bool,
+    /// What was handed on of the answer.
+    pub(super) transcript: Transcript,
 }
 
 impl HostState {
@@ -183,6 +185,7 @@ impl HostState {
             step: String::new(),
             armed: false,
             typed: false,
+            transcript: Transcript::default(),
         }
     }
 

@@ -178,7 +178,7 @@ mod tests {
     fn report(kind: Option<FailureKind>) -> Report {
         let good = Outcome { finish: Finish::Stop, conversation: None, model: None };
         let result = kind.map_or(Ok(good), |kind| Err(Failure::new(kind, "")));
-        Report { result, submitted: false, timing: Default::default(), denied: None }
+        Report { result, submitted: false, timing: Default::default(), transcript: Default::default(), denied: None }
     }
 
     fn book() -> HealthBook {

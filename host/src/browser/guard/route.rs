@@ -8,7 +8,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use url::Host;
 
-use super::upstream::{Upstream, UpstreamKind};
+use super::upstream::{Upstream, UpstreamKind, Wire};
 use super::{GuardOptions, Mapping, Unmapped};
 use crate::net::not_public;
 
@@ -39,7 +39,7 @@ enum Way {
 
 /// A connection, and whether what speaks at its end is the operator's HTTP proxy.
 pub(super) struct Dialled {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Wire,
     pub(super) to_proxy: bool,
 }
 
@@ -95,21 +95,22 @@ impl Router {
 
     async fn connect(&self, way: Way, host: &str, port: u16, tunnel: bool) -> Result<Dialled, RouteError> {
         let unreachable = |source| RouteError::Unreachable { host: host.to_owned(), source };
-        let direct = |stream| Dialled { stream, to_proxy: false };
+        let direct = |stream| Dialled { stream: Wire::Left(stream), to_proxy: false };
+        let through = |stream| Dialled { stream, to_proxy: false };
         let name = match (&way, &self.options.upstream) {
             (Way::Mapped(to), _) => return attempt(*to).await.map(direct).map_err(unreachable),
             (Way::Address(ip), None) => {
                 return attempt(SocketAddr::new(*ip, port)).await.map(direct).map_err(unreachable);
             }
-            (_, Some(upstream)) if !tunnel && upstream.kind == UpstreamKind::Http => {
+            (_, Some(upstream)) if !tunnel && upstream.kind != UpstreamKind::Socks5 => {
                 let stream = upstream.dial().await.map_err(unreachable)?;
                 return Ok(Dialled { stream, to_proxy: true });
             }
             (Way::Address(ip), Some(upstream)) => {
-                return upstream.tunnel(&ip.to_string(), port).await.map(direct).map_err(unreachable);
+                return upstream.tunnel(&ip.to_string(), port).await.map(through).map_err(unreachable);
             }
             (Way::Name(name), Some(upstream)) => {
-                return upstream.tunnel(name, port).await.map(direct).map_err(unreachable);
+                return upstream.tunnel(name, port).await.map(through).map_err(unreachable);
             }
             (Way::Name(name), None) => name,
         };

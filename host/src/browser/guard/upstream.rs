@@ -3,12 +3,18 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_util::either::Either;
 use url::Url;
 
 /// A proxy's answer to CONNECT has no body and few headers.
@@ -17,18 +23,21 @@ const ANSWER_BYTES_MAX: usize = 16 << 10;
 /// Why a proxy's address cannot be used. Never holds the address: there may be a password in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UpstreamError {
-    #[error("a proxy is http://[user:password@]host:port or socks5://[user:password@]host:port")]
+    #[error("a proxy is http://, https:// or socks5://, then [user:password@]host:port")]
     Malformed,
-    #[error("a proxy that is itself reached over TLS (https://) is not supported yet")]
-    Https,
 }
 
 /// What a proxy speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum UpstreamKind {
     Http,
+    /// HTTP over TLS.
+    Https,
     Socks5,
 }
+
+/// A connection to or through a proxy: plain, or with TLS on the way to it.
+pub(super) type Wire = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// The operator's proxy.
 #[derive(Clone, PartialEq, Eq)]
@@ -37,6 +46,8 @@ pub struct Upstream {
     host: String,
     port: u16,
     credentials: Option<(String, String)>,
+    /// A certificate that is trusted for the proxy beside those of the public authorities.
+    trusted: Option<CertificateDer<'static>>,
 }
 
 /// Without the password.
@@ -49,10 +60,15 @@ impl fmt::Debug for Upstream {
 impl Upstream {
     /// `credentials`: user and password.
     pub fn new(kind: UpstreamKind, host: String, port: u16, credentials: Option<(String, String)>) -> Upstream {
-        Upstream { kind, host, port, credentials }
+        Upstream { kind, host, port, credentials, trusted: None }
     }
 
-    /// Reads `http://user:password@host:port` or `socks5://...`; user and password are percent-encoded where needed.
+    /// Trusts this certificate for the proxy, too.
+    pub fn trusting(self, certificate: CertificateDer<'static>) -> Upstream {
+        Upstream { trusted: Some(certificate), ..self }
+    }
+
+    /// Reads `http://user:password@host:port`, `https://...` or `socks5://...`; user and password are percent-encoded where needed.
     ///
     /// # Errors
     /// See [`UpstreamError`].
@@ -61,7 +77,7 @@ impl Upstream {
         let (kind, port) = match url.scheme() {
             "http" => (UpstreamKind::Http, 80),
             "socks5" | "socks5h" => (UpstreamKind::Socks5, 1080),
-            "https" => return Err(UpstreamError::Https),
+            "https" => (UpstreamKind::Https, 443),
             _ => return Err(UpstreamError::Malformed),
         };
         let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
@@ -69,7 +85,7 @@ impl Upstream {
         let credentials =
             (!url.username().is_empty()).then(|| (decode(url.username()), decode(url.password().unwrap_or_default())));
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Upstream { kind, host, port: url.port().unwrap_or(port), credentials })
+        Ok(Upstream { kind, host, port: url.port().unwrap_or(port), credentials, trusted: None })
     }
 
     /// `Proxy-Authorization`, if it wants one.
@@ -79,22 +95,38 @@ impl Upstream {
     }
 
     /// A connection to the proxy itself.
-    pub(super) async fn dial(&self) -> io::Result<TcpStream> {
+    pub(super) async fn dial(&self) -> io::Result<Wire> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
         stream.set_nodelay(true)?;
-        Ok(stream)
+        if self.kind != UpstreamKind::Https {
+            return Ok(Either::Left(stream));
+        }
+        let name = ServerName::try_from(self.host.clone()).map_err(io::Error::other)?;
+        let tls = TlsConnector::from(Arc::new(self.tls()?)).connect(name, stream).await?;
+        Ok(Either::Right(Box::new(tls)))
+    }
+
+    fn tls(&self) -> io::Result<ClientConfig> {
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        if let Some(certificate) = &self.trusted {
+            roots.add(certificate.clone()).map_err(io::Error::other)?;
+        }
+        let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider);
+        let builder = builder.with_safe_default_protocol_versions().map_err(io::Error::other)?;
+        Ok(builder.with_root_certificates(roots).with_no_client_auth())
     }
 
     /// A connection through the proxy to a host that it resolves.
-    pub(super) async fn tunnel(&self, host: &str, port: u16) -> io::Result<TcpStream> {
+    pub(super) async fn tunnel(&self, host: &str, port: u16) -> io::Result<Wire> {
         let stream = self.dial().await?;
         match self.kind {
-            UpstreamKind::Http => self.connect(stream, host, port).await,
+            UpstreamKind::Http | UpstreamKind::Https => self.connect(stream, host, port).await,
             UpstreamKind::Socks5 => self.socks(stream, host, port).await,
         }
     }
 
-    async fn socks(&self, stream: TcpStream, host: &str, port: u16) -> io::Result<TcpStream> {
+    async fn socks(&self, stream: Wire, host: &str, port: u16) -> io::Result<Wire> {
         use tokio_socks::tcp::Socks5Stream;
         let tunnel = match &self.credentials {
             Some((user, password)) => {
@@ -106,7 +138,7 @@ impl Upstream {
     }
 
     /// RFC 9110, 9.3.6.
-    async fn connect(&self, mut stream: TcpStream, host: &str, port: u16) -> io::Result<TcpStream> {
+    async fn connect(&self, mut stream: Wire, host: &str, port: u16) -> io::Result<Wire> {
         let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         let mut head = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
         if let Some(authorization) = self.authorization() {
@@ -141,7 +173,8 @@ mod tests {
         assert_eq!(proxy.authorization().unwrap(), format!("Basic {}", STANDARD.encode("me:p@ss")));
         assert!(!format!("{proxy:?}").contains("p@ss"));
         assert_eq!(Upstream::parse("socks5://h").unwrap().port, 1080);
-        assert_eq!(Upstream::parse("https://h:1"), Err(UpstreamError::Https));
+        let https = Upstream::parse("https://h").unwrap();
+        assert_eq!((https.kind, https.port), (UpstreamKind::Https, 443));
         assert_eq!(Upstream::parse("ftp://h"), Err(UpstreamError::Malformed));
         assert_eq!(Upstream::parse("h:1"), Err(UpstreamError::Malformed));
     }

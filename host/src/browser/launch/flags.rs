@@ -84,6 +84,10 @@ pub(super) fn arguments(options: &LaunchOptions, profile: &Path, sandbox: bool) 
         args.push("--disable-site-isolation-trials".into());
         args.push("--process-per-site".into());
     }
+    if let Some(locale) = &options.locale {
+        args.push(format!("--lang={locale}"));
+        args.push(format!("--accept-lang={locale}"));
+    }
     if !sandbox {
         args.push("--no-sandbox".into());
     }

@@ -72,6 +72,8 @@ impl Process {
             .env_remove("AUTH_TOKEN")
             // There is mostly no bus, and looking for one fills the log.
             .env("DBUS_SESSION_BUS_ADDRESS", "disabled:")
+            .envs(options.timezone.iter().map(|zone| ("TZ", zone)))
+            .envs(options.locale.iter().map(|locale| ("LANGUAGE", locale)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -53,9 +53,9 @@ texts! {
     unreadable(): "The request could not be read.", "无法读取该请求。";
     lost(): "The request was lost inside the server.", "请求在服务内部丢失。";
     no_page(): "The page could not be made.", "无法生成页面。";
-    reasoning_header(values):
-        "The header x-webai-reasoning must be one of {values}.",
-        "请求头 x-webai-reasoning 只能取以下值之一：{values}。";
+    wrong_header(name, values):
+        "The header {name} must be one of {values}.",
+        "请求头 {name} 只能取以下值之一：{values}。";
     not_ready(reason): "The server cannot answer: {reason}", "服务目前无法工作：{reason}";
     rewritten():
         "The site rewrote its answer after a part of it had been sent, and what was sent cannot be taken back. Ask \

@@ -36,6 +36,7 @@ pub(in crate::http) async fn completions(
     let style = reasoning_style(&headers, edge.server.reasoning)?;
     let body = read_json(&headers, body, &edge.limits).await?;
     let fingerprint = fingerprint(&caller, &headers, &body);
+    let origin = Origin { caller: caller.name, temporary: new_chat(&headers)?, fingerprint };
     let media = MediaLimits { bytes: edge.limits.image_bytes, pixels: edge.limits.image_pixels };
     let limits = DecodeLimits { attachments: edge.queue.image_limit, media };
     let draft = if body.len() <= SMALL {
@@ -48,7 +49,26 @@ pub(in crate::http) async fn completions(
         entry.stream = draft.stream;
     });
     let fetched = fetch(&edge, draft.remotes(), media).await?;
-    answer(&edge, &context, draft, fetched, style, fingerprint).await
+    answer(&edge, &context, draft, fetched, style, origin).await
+}
+
+/// What a request's headers say of it.
+struct Origin {
+    caller: String,
+    temporary: Option<bool>,
+    fingerprint: Fingerprint,
+}
+
+/// `x-webai-conversation: new` keeps a request out of the chats of others, and out of the account's history where the site can do that.
+fn new_chat(headers: &HeaderMap) -> Result<Option<bool>, ApiError> {
+    match headers.get("x-webai-conversation").map(|value| value.to_str()) {
+        None | Some(Ok("auto")) => Ok(None),
+        Some(Ok("new")) => Ok(Some(true)),
+        Some(_) => {
+            let message = words::wrong_header("x-webai-conversation", "auto, new");
+            Err(ApiError::invalid("x-webai-conversation", message))
+        }
+    }
 }
 
 /// What makes a request the same for a retry: its caller, and its `Idempotency-Key` or else its body. The SDKs of OpenAI and
@@ -77,17 +97,20 @@ async fn answer(
     draft: Draft,
     fetched: Vec<Attachment>,
     style: Reasoning,
-    fingerprint: Fingerprint,
+    origin: Origin,
 ) -> Result<Response, ApiError> {
     let (stream, include_usage, ignored) = (draft.stream, draft.include_usage, draft.ignored.join(", "));
-    let request = Request { fingerprint: Some(fingerprint), ..draft.into_request(context.id.clone(), fetched) };
-    let answer = Answer::new(&request, completion_header(&request), context.log.clone());
+    let request = draft.into_request(context.id.clone(), fetched);
+    let Origin { caller, temporary, fingerprint } = origin;
+    let request = Request { caller, temporary, fingerprint: Some(fingerprint), ..request };
+    let mut answer = Answer::new(&request, completion_header(&request), context.log.clone());
     // A model that is not there is told by `submit`.
     let kind = edge.dispatcher.kind(&request.model).await.unwrap_or_default();
     let rendered = prompt::render(&request, kind);
     let prompt_tokens = usage::tokens(&rendered.text);
     let warning = rendered.left_out.then_some("earlier messages were not sent to an image model");
     let job = edge.dispatcher.submit(request).map_err(|failure: Failure| ApiError::from(&failure))?;
+    answer.waits_at(job.place());
     let events = unfold(job, |mut job| async move { job.next().await.map(|event| (event, job)) }).boxed();
     let manner = Manner {
         language: context.language,
@@ -116,7 +139,7 @@ fn completion_header(request: &Request) -> Header {
 fn reasoning_style(headers: &HeaderMap, default: Reasoning) -> Result<Reasoning, ApiError> {
     let Some(value) = headers.get("x-webai-reasoning") else { return Ok(default) };
     value.to_str().ok().and_then(Reasoning::parse).ok_or_else(|| {
-        let message = words::reasoning_header("reasoning_content, reasoning, think, none");
+        let message = words::wrong_header("x-webai-reasoning", "reasoning_content, reasoning, think, none");
         ApiError::invalid("x-webai-reasoning", message)
     })
 }

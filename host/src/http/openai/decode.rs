@@ -88,7 +88,8 @@ impl Draft {
             stop: self.stop,
             max_tokens: self.max_tokens,
             options: self.options,
-            temporary: true,
+            temporary: None,
+            caller: String::new(),
             fingerprint: None,
         }
     }

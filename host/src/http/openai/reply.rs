@@ -125,6 +125,11 @@ fn headers(answer: &Answer, manner: &Manner, has_usage: bool) -> HeaderMap {
     if let Some(queued) = answer.queued() {
         set("x-webai-queue-ms", &queued.as_millis().to_string());
     }
+    match answer.position() {
+        Some(position) => set("x-webai-queue-position", &position.to_string()),
+        None if answer.attempts() > 0 => set("x-webai-attempts", &answer.attempts().to_string()),
+        None => {}
+    }
     if !manner.ignored.is_empty() {
         set("x-webai-ignored", &manner.ignored);
     }

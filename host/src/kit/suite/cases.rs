@@ -187,7 +187,7 @@ impl Question {
         }
         let model = format!("{}/{}", bench.host.manifest.id, self.model);
         let plain = host::request(request_id(name), model, turns);
-        Ok(Request { options: self.settings.clone(), temporary: self.temporary, ..plain })
+        Ok(Request { options: self.settings.clone(), temporary: Some(self.temporary), ..plain })
     }
 }
 

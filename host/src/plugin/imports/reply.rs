@@ -20,6 +20,7 @@ impl Host for HostState {}
 impl HostState {
     /// Sends a piece on, waiting for a slow client.
     async fn deliver(&mut self, delta: Delta) -> Appetite {
+        self.transcript.take(&delta);
         let Some(job) = &self.job else { return Appetite::Stop };
         let progress = &self.progress;
         if progress.cancel.is_cancelled() {

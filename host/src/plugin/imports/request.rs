@@ -34,11 +34,11 @@ impl HostRequest for HostState {
     }
 
     async fn new_turn(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<Option<String>> {
-        Ok(None)
+        Ok(self.asked()?.continues.as_ref().map(|continues| continues.new_turn.clone()))
     }
 
     async fn conversation(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<Option<String>> {
-        Ok(None)
+        Ok(self.asked()?.continues.as_ref().map(|continues| continues.conversation.clone()))
     }
 
     async fn attachments(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<Vec<Attachment>> {

@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 use super::Events;
 use crate::chat::compose::{Composer, Piece};
 use crate::chat::{Failure, FailureKind, Finish, Request, Usage};
-use crate::dispatch::JobEvent;
+use crate::dispatch::{JobEvent, QueuePlace};
 use crate::http::ApiError;
 use crate::http::error::words;
 use crate::http::openai::encode::Header;
@@ -33,6 +33,8 @@ pub(in crate::http::openai) struct Answer {
     adapter: Option<String>,
     instance: Option<String>,
     queued: Option<Duration>,
+    attempts: u32,
+    place: QueuePlace,
     submitted: bool,
     has_first: bool,
 }
@@ -46,17 +48,25 @@ impl Answer {
             adapter: None,
             instance: None,
             queued: None,
+            attempts: 0,
+            place: QueuePlace::default(),
             submitted: false,
             has_first: false,
         }
+    }
+
+    /// Where its job waits for a page.
+    pub(in crate::http::openai) fn waits_at(&mut self, place: QueuePlace) {
+        self.place = place;
     }
 
     /// Waits for the next event. `streaming` hands pieces out as they come, and so binds the answer to them. Nothing is lost
     /// if this is dropped while it waits.
     pub(in crate::http::openai) async fn step(&mut self, events: &mut impl Events, streaming: bool) -> Step {
         let step = match events.next().await {
-            Some(JobEvent::Started { adapter, instance, queued }) => {
+            Some(JobEvent::Started { adapter, instance, queued, attempts }) => {
                 self.started(adapter, instance, queued);
+                self.attempts = attempts;
                 Step::Pieces(Vec::new())
             }
             Some(JobEvent::Submitted) => {
@@ -163,6 +173,16 @@ impl Answer {
 
     pub(super) fn instance(&self) -> Option<&str> {
         self.instance.as_deref()
+    }
+
+    /// How often the request has been dispatched.
+    pub(super) fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Its place in the queue, while it waits there.
+    pub(super) fn position(&self) -> Option<usize> {
+        self.place.position()
     }
 
     pub(super) fn queued(&self) -> Option<Duration> {

@@ -22,7 +22,8 @@ fn request() -> Request {
         stop: vec!["STOP".into()],
         max_tokens: None,
         options: BTreeMap::new(),
-        temporary: true,
+        temporary: None,
+        caller: String::new(),
         fingerprint: None,
     }
 }
@@ -58,7 +59,7 @@ fn text(text: &str) -> JobEvent {
 }
 
 fn started() -> JobEvent {
-    JobEvent::Started { adapter: "demo".into(), instance: "default".into(), queued: Duration::from_millis(5) }
+    JobEvent::Started { adapter: "demo".into(), instance: "default".into(), queued: Duration::from_millis(5), attempts: 1 }
 }
 
 fn done() -> JobEvent {
