@@ -1,7 +1,7 @@
 //! A session's ordered inbox, bounded in bytes.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chromiumoxide::Method;
 use chromiumoxide::types::{EventMessage, MethodId};
@@ -88,9 +88,19 @@ struct Shared {
     max_bytes: usize,
 }
 
-/// The socket task's end of a queue.
+/// The socket task's end of a queue. When the last of its clones goes, the queue ends: the task may be aborted at any point, and
+/// whoever reads must never wait for what nobody can write any more.
 #[derive(Debug, Clone)]
-pub(super) struct QueueWriter(Arc<Shared>);
+pub(super) struct QueueWriter(Arc<Writing>);
+
+#[derive(Debug)]
+struct Writing(Arc<Shared>);
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
 
 /// The reading end of a queue.
 #[derive(Debug)]
@@ -98,19 +108,31 @@ pub struct EventQueue(Arc<Shared>);
 
 pub(super) fn queue(max_bytes: usize) -> (QueueWriter, EventQueue) {
     let shared = Arc::new(Shared { state: Mutex::default(), arrived: Notify::new(), max_bytes });
-    (QueueWriter(Arc::clone(&shared)), EventQueue(shared))
+    (QueueWriter(Arc::new(Writing(Arc::clone(&shared)))), EventQueue(shared))
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.arrived.notify_one();
+    }
 }
 
 impl QueueWriter {
     /// Adds an item. Never waits.
     pub(super) fn push(&self, item: Incoming) {
         let size = item.size();
+        let shared = &self.0.0;
         {
-            let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = shared.lock();
             if state.overflowed {
                 return;
             }
-            if state.bytes + size > self.0.max_bytes {
+            if state.bytes + size > shared.max_bytes {
                 state.overflowed = true;
                 state.items.push_back((Incoming::Overflow, 0));
             } else {
@@ -118,12 +140,11 @@ impl QueueWriter {
                 state.items.push_back((item, size));
             }
         }
-        self.0.arrived.notify_one();
+        shared.arrived.notify_one();
     }
 
     pub(super) fn close(&self) {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
-        self.0.arrived.notify_one();
+        self.0.0.close();
     }
 
     pub(super) fn same_as(&self, other: &Self) -> bool {
@@ -132,11 +153,11 @@ impl QueueWriter {
 }
 
 impl EventQueue {
-    /// The next item; none when the socket is gone and everything before that was read. Safe to cancel.
+    /// The next item; none when the socket or its task is gone and everything before that was read. Safe to cancel.
     pub async fn recv(&mut self) -> Option<Incoming> {
         loop {
             {
-                let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut state = self.0.lock();
                 if let Some((item, size)) = state.items.pop_front() {
                     state.bytes -= size;
                     return Some(item);
@@ -169,6 +190,23 @@ mod tests {
             assert_eq!(e.params.as_str().map(str::len), Some(n));
         }
         assert!(reader.recv().await.is_none());
+    }
+
+    /// As when the browser's end is seen before the socket's: its task is aborted, and closes nothing.
+    #[tokio::test]
+    async fn ends_when_nobody_can_write_any_more() {
+        let (writer, mut reader) = queue(1000);
+        let other = writer.clone();
+        writer.push(event(1));
+        drop(writer);
+        assert!(matches!(reader.recv().await, Some(Incoming::Event(_))));
+        let task = tokio::spawn(async move {
+            let _held = other;
+            std::future::pending::<()>().await;
+        });
+        task.abort();
+        let end = tokio::time::timeout(std::time::Duration::from_secs(5), reader.recv()).await;
+        assert!(end.expect("the end is told").is_none());
     }
 
     #[tokio::test]
