@@ -11,6 +11,12 @@ use tokio::sync::Notify;
 
 use super::CdpError;
 
+/// The largest body of a paused request that is passed on, in bytes as Chromium writes them (base64): enough for the 2 MiB that
+/// can be changed.
+const MAX_PAUSED_BODY: usize = 3 << 20;
+/// In the request of `Fetch.requestPaused`, in the place of a body that is larger.
+const BODY_LEFT_OUT: &str = "bodyLeftOut";
+
 /// Marks a command whose reply is to arrive in the session's queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket(pub(super) u64);
@@ -25,6 +31,22 @@ pub struct Event {
     pub session: String,
     #[serde(default)]
     pub params: Value,
+}
+
+impl Event {
+    /// Takes out of a paused request what nobody reads: the second copy of its body, and a body that is too large to be changed.
+    /// Chromium sends bodies whole and knows no bound for that, and an upload must not fill its page's queue.
+    pub(super) fn lighten(&mut self) {
+        if self.method != "Fetch.requestPaused" {
+            return;
+        }
+        let Some(Value::Object(request)) = self.params.get_mut("request") else { return };
+        request.remove("postData");
+        if request.get("postDataEntries").is_some_and(|parts| weight(parts) > MAX_PAUSED_BODY) {
+            request.remove("postDataEntries");
+            request.insert(BODY_LEFT_OUT.to_owned(), Value::Bool(true));
+        }
+    }
 }
 
 impl Method for Event {
@@ -173,10 +195,34 @@ impl EventQueue {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn event(n: usize) -> Incoming {
         Incoming::Event(Event { method: "M".into(), session: String::new(), params: Value::String("x".repeat(n)) })
+    }
+
+    #[test]
+    fn a_paused_request_carries_its_body_once_and_a_large_one_not_at_all() {
+        let paused = |body: usize| {
+            let parts = json!([{ "bytes": "x".repeat(body / 2) }, { "bytes": "x".repeat(body / 2) }]);
+            let request = json!({ "url": "u", "postData": "x".repeat(body), "postDataEntries": parts });
+            let params = json!({ "requestId": "1", "request": request });
+            let mut event = Event { method: "Fetch.requestPaused".into(), session: String::new(), params };
+            event.lighten();
+            event.params["request"].clone()
+        };
+        // 2 MiB, as base64.
+        let kept = paused((2 << 20) * 4 / 3);
+        assert!(kept.get("postData").is_none() && kept["postDataEntries"][1]["bytes"].is_string());
+        assert!(kept.get(BODY_LEFT_OUT).is_none());
+        let large = paused(MAX_PAUSED_BODY + 2);
+        assert_eq!(large, json!({ "url": "u", BODY_LEFT_OUT: true }));
+        let mut other =
+            Event { method: "M".into(), session: String::new(), params: json!({"request": {"postData": "x"}}) };
+        other.lighten();
+        assert_eq!(other.params["request"]["postData"], "x");
     }
 
     #[tokio::test]
