@@ -173,6 +173,12 @@ impl Manifest {
         }
     }
 
+    /// Where pictures of an answer may come from: its own site, and what it may have saved.
+    pub fn picture_hosts(&self) -> Vec<String> {
+        let page = self.page.iter().map(ToString::to_string);
+        page.chain(self.save.iter().map(ToString::to_string)).collect()
+    }
+
     /// What it asks the operator for.
     pub fn asks(&self) -> Grant {
         Grant::of(self)
