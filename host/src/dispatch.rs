@@ -258,7 +258,7 @@ impl Dispatcher {
             .ok_or_else(|| Failure::new(FailureKind::ServerBusy { retry_after: RETRY_AFTER }, ""))?;
         let (sender, events) = mpsc::channel(EVENTS);
         let cancel = self.0.abort.child_token();
-        let job = job::Running::new(Arc::clone(&self.0), adapter, model, request, sender, cancel.clone());
+        let job = job::Running::new(Arc::clone(&self.0), adapter, model, request, sender, cancel.clone())?;
         self.0.tasks.spawn(job.run(place));
         Ok(Job { events, _cancel: cancel.drop_guard() })
     }

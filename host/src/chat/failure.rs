@@ -52,6 +52,12 @@ pub enum FailureKind {
     /// Known, but not to be had now.
     ModelUnavailable,
     InvalidRequest,
+    /// The site does not take so long a prompt, as a file neither.
+    PromptTooLong {
+        /// Both in characters.
+        length: usize,
+        limit: usize,
+    },
     SiteChanged {
         step: String,
         selector: String,

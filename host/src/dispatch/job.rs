@@ -39,11 +39,11 @@ impl Running {
         request: Request,
         events: mpsc::Sender<JobEvent>,
         cancel: CancellationToken,
-    ) -> Self {
-        let public = request.model.clone();
-        let record = inner.ledger.open(request.fingerprint);
-        let request = Arc::new(render(model, request));
-        Self { inner, adapter, request, model: public, events, cancel, record, started: Instant::now() }
+    ) -> Result<Self, Failure> {
+        let (public, fingerprint) = (request.model.clone(), request.fingerprint);
+        let request = Arc::new(render(&adapter, model, request)?);
+        let record = inner.ledger.open(fingerprint);
+        Ok(Self { inner, adapter, request, model: public, events, cancel, record, started: Instant::now() })
     }
 
     /// Ends with the answer, the failure, or the caller's leaving.
@@ -229,10 +229,10 @@ fn no_page(why: NoPage) -> Failure {
     }
 }
 
-fn render(model: Model, request: Request) -> AdapterRequest {
+fn render(adapter: &Adapter, model: Model, request: Request) -> Result<AdapterRequest, Failure> {
     let kind = model.kind;
-    let rendered = chat::prompt::render(&request, kind);
-    AdapterRequest {
+    let rendered = chat::prompt::render_within(&request, kind, adapter.manifest.prompt_limit())?;
+    Ok(AdapterRequest {
         id: request.id,
         kind,
         model: model.id,
@@ -240,5 +240,5 @@ fn render(model: Model, request: Request) -> AdapterRequest {
         attachments: rendered.attachments,
         temporary: request.temporary,
         options: request.options,
-    }
+    })
 }

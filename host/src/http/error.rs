@@ -97,6 +97,7 @@ impl From<&Failure> for ApiError {
             FailureKind::ModelNotFound { .. } | FailureKind::ModelUnavailable => {
                 Self { param: Some("model".into()), ..error }
             }
+            FailureKind::PromptTooLong { .. } => Self { param: Some("messages".into()), ..error },
             _ => error,
         };
         error.sealed(failure.submitted)
@@ -119,6 +120,8 @@ fn row(kind: &FailureKind) -> (StatusCode, &str, Option<Duration>) {
         K::ModelNotFound { .. } => (StatusCode::NOT_FOUND, "model_not_found", None),
         K::ModelUnavailable => (StatusCode::NOT_FOUND, "model_unavailable", None),
         K::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid_request", None),
+        // OpenAI's code: agents shorten their history when they see it.
+        K::PromptTooLong { .. } => (StatusCode::BAD_REQUEST, "context_length_exceeded", None),
         K::SiteChanged { .. } => (StatusCode::BAD_GATEWAY, "site_changed", None),
         K::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, "timeout", None),
         K::Upstream => (StatusCode::BAD_GATEWAY, "upstream_error", None),
@@ -161,6 +164,7 @@ mod tests {
             (K::ModelNotFound { model: "m".into() }, 404, "model_not_found", None),
             (K::ModelUnavailable, 404, "model_unavailable", None),
             (K::InvalidRequest, 400, "invalid_request", None),
+            (K::PromptTooLong { length: 11, limit: 10 }, 400, "context_length_exceeded", None),
             (K::SiteChanged { step: "send".into(), selector: "#b".into() }, 502, "site_changed", None),
             (K::Timeout(Stage::FirstByte), 504, "timeout", None),
             (K::Upstream, 502, "upstream_error", None),
