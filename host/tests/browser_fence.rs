@@ -218,7 +218,9 @@ async fn no_document_is_fetched_ahead() {
 #[tokio::test]
 async fn no_document_comes_back_from_a_cache() {
     let site = Site::start(|asked| match asked {
-        "chat.demo.localhost/left" => html("<script>onpageshow = (e) => fetch(`/shown?kept=${e.persisted}`)</script>"),
+        "chat.demo.localhost/left" => {
+            html("<script>onpageshow = (e) => fetch(`/shown?kept=${e.persisted}`, {cache: 'no-store'})</script>")
+        }
         "chat.demo.localhost/back" => html("<script>onload = () => setTimeout(() => history.back())</script>"),
         _ => html("x"),
     })
