@@ -2,6 +2,7 @@
 
 pub mod compose;
 mod failure;
+pub mod images;
 pub mod limit;
 pub mod prompt;
 mod reply;

@@ -31,7 +31,7 @@ pub use layers::Sources;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use queue::Queue;
-pub use server::{ApiKeyEntry, Beat, NonStreamBeat, Reasoning, Server};
+pub use server::{ApiKeyEntry, Beat, Images, NonStreamBeat, Reasoning, Server};
 
 use values::Values;
 

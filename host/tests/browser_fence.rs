@@ -161,6 +161,81 @@ async fn history_does_not_lead_back_to_a_sign_in_page() {
     instance.stop().await;
 }
 
+/// A page that has documents fetched and rendered ahead, in every way, its own and others'.
+fn speculating(asked: &str) -> Response {
+    let own = ["/ahead", "/out", "/in"].map(|path| format!("\"{CHAT}{path}\"")).join(",");
+    let rule = format!("[{{\"urls\":[\"{EVIL}/landed\",{own}],\"eagerness\":\"immediate\"}}]");
+    let rules = format!("{{\"prerender\":{rule},\"prefetch\":{rule}}}");
+    let links = format!(
+        "<link rel=prerender href='{EVIL}/landed'><link rel=next href='{EVIL}/landed'>
+            <a id=evil href='{EVIL}/landed'>1</a><a id=out href=/out>2</a><a id=in href=/in>3</a><a id=ahead href=/ahead>4</a>"
+    );
+    match asked.strip_prefix("chat.demo.localhost") {
+        Some("/script") => {
+            let script = format!("<script type=speculationrules>{rules}</script>{links}");
+            html(&format!("{script}<script>onload = () => fetch('/settled-script')</script>"))
+        }
+        Some("/header") => {
+            let body = html(&format!("{links}<script>onload = () => fetch('/settled-header')</script>"));
+            ([("speculation-rules", "\"/rules.json\"")], body).into_response()
+        }
+        Some("/rules.json") => ([(header::CONTENT_TYPE, "application/speculationrules+json")], rules).into_response(),
+        Some("/out") => redirect(&format!("{EVIL}/landed")),
+        Some("/in") => redirect(&format!("{ACCOUNTS}/in")),
+        Some(_) => html("<script>if (document.prerendering) fetch('/prerendered')</script>"),
+        None => html("outside"),
+    }
+}
+
+/// What was fetched ahead would be shown without a request that could be stopped: so nothing is.
+#[tokio::test]
+async fn no_document_is_fetched_ahead() {
+    let site = Site::start(speculating).await;
+    let instance = instance(&site).await;
+    for way in ["script", "header"] {
+        let page = page(&instance).await;
+        at(&page, &format!("/{way}")).await.unwrap();
+        let settled = format!("chat.demo.localhost/settled-{way}");
+        eventually("the page has settled", async || site.hits(&settled) > 0).await;
+        for link in ["evil", "out", "in"] {
+            page.click(&format!("css=#{link}"), 1, Some(PATIENCE / 4)).await.unwrap();
+            // Looking at the document comes after what was refused.
+            assert_eq!(page.count("css=a").await, Ok(4), "{way}: {link}");
+            assert_eq!(page.url().await.unwrap(), format!("{CHAT}/{way}"), "{link}");
+        }
+        let before = site.hits("chat.demo.localhost/ahead");
+        page.click("css=#ahead", 1, Some(PATIENCE / 4)).await.unwrap();
+        eventually("it goes on", async || page.url().await.is_ok_and(|url| url.ends_with("/ahead"))).await;
+        assert_eq!(site.hits("chat.demo.localhost/ahead"), before + 1, "{way}: asked for when it was to be shown");
+    }
+    assert_eq!(site.hits("chat.demo.localhost/ahead"), 2);
+    assert_eq!(site.hits("chat.demo.localhost/prerendered"), 0);
+    assert_eq!((site.hits("evil."), site.hits("accounts.")), (0, 0));
+    instance.stop().await;
+}
+
+/// Chromium keeps documents that were left, as they were, and shows them again without a request. Here it keeps none.
+#[tokio::test]
+async fn no_document_comes_back_from_a_cache() {
+    let site = Site::start(|asked| match asked {
+        "chat.demo.localhost/left" => {
+            html("<script>onpageshow = (e) => fetch(`/shown?kept=${e.persisted}`, {cache: 'no-store'})</script>")
+        }
+        "chat.demo.localhost/back" => html("<script>onload = () => setTimeout(() => history.back())</script>"),
+        _ => html("x"),
+    })
+    .await;
+    let instance = instance(&site).await;
+    let page = page(&instance).await;
+    let shown = "chat.demo.localhost/shown?kept=";
+    at(&page, "/left").await.unwrap();
+    eventually("it is shown", async || site.hits(shown) == 1).await;
+    at(&page, "/back").await.unwrap();
+    eventually("it is shown again", async || site.hits(shown) == 2).await;
+    assert_eq!(site.hits("chat.demo.localhost/shown?kept=false"), 2, "both times it was loaded");
+    instance.stop().await;
+}
+
 #[tokio::test]
 async fn frames_outside_load_and_hurt_nobody() {
     let site = Site::start(|asked| match asked {

@@ -147,6 +147,39 @@ fn what_cannot_be_changed_is_not_sent() {
     }
 }
 
+/// Bodies that, with their copy and as base64, are more than the page's queue may hold.
+#[test]
+fn a_body_that_is_too_large_hurts_its_own_request_and_not_the_page() {
+    test(|lab, site| async move {
+        let page = page(&lab).await;
+        page.listen(everything()).unwrap();
+        let rewrite = page
+            .rewrite(Rewriting { method: Some("POST".into()), ..set_model(&format!("{HOST}/api/short")) })
+            .await
+            .unwrap();
+        for size in [3_500_000, 12_000_000] {
+            let send = |method: &str| {
+                let body = format!("JSON.stringify({{model: 'auto', x: 'y'.repeat({size})}})");
+                format!(
+                    "fetch('/api/short?{method}-{size}', {{method: '{method}', body: {body}}}).then((r) => r.text())"
+                )
+            };
+            run(&site, &page, &send("POST")).await;
+            let (told, heard) = until_over(&page, rewrite, 1).await;
+            assert!(matches!(&told[..], [EventBody::Failed(said)] if said.contains("more than 2 MiB")), "{told:?}");
+            assert!(matches!(&heard[..], [EventBody::Failed(_)]), "{heard:?}");
+            assert!(!site.was_hit(&format!("POST-{size}")), "it was not sent");
+            // The same, where the rewrite is not meant: it is paused, and goes on as it was.
+            run(&site, &page, &send("PUT")).await;
+            assert!(site.hit(&format!("PUT-{size}")).await.body.len() > size);
+            until_over(&page, rewrite, 1).await;
+        }
+        run(&site, &page, "fetch('/api/short?small', {method: 'POST', body: '{}'})").await;
+        assert_eq!(site.hit("short?small").await.body, br#"{"model":"chosen"}"#);
+        assert_eq!(next_of(&page, rewrite).await, EventBody::Reached);
+    });
+}
+
 #[test]
 fn what_does_not_match_is_left_alone() {
     test(|lab, site| async move {

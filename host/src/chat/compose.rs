@@ -6,6 +6,7 @@
 
 use base64::Engine as _;
 
+use super::images::{Allowed, ImageFilter};
 use super::limit::Limiter;
 use super::{Citation, Delta, Finish, usage};
 
@@ -66,6 +67,8 @@ pub struct Composer {
     limit: Limiter,
     text: Track,
     reasoning: Track,
+    /// For the text and for the reasoning; none leaves pictures as they are.
+    images: Option<(ImageFilter, ImageFilter)>,
     citations: Vec<Citation>,
     /// What pictures would count if they were text.
     media_tokens: u64,
@@ -80,9 +83,16 @@ impl Composer {
             limit,
             text: Track::default(),
             reasoning: Track::default(),
+            images: None,
             citations: Vec::new(),
             media_tokens: 0,
         }
+    }
+
+    /// From here on, of pictures that the text names only those that are allowed stay pictures. What the site gave as a file is
+    /// shown in any case: it lies in the answer.
+    pub fn show_images_of(&mut self, allowed: Allowed) {
+        self.images = Some((ImageFilter::new(allowed.clone()), ImageFilter::new(allowed)));
     }
 
     /// Adds a piece of the answer.
@@ -91,7 +101,10 @@ impl Composer {
             Delta::Text(text) => self.add_text(&text),
             Delta::Reasoning(text) => {
                 let passed = self.limit.count(&text);
-                self.reasoning.text.push_str(passed);
+                match &mut self.images {
+                    Some((_, filter)) => self.reasoning.text.push_str(&filter.push(passed)),
+                    None => self.reasoning.text.push_str(passed),
+                }
             }
             Delta::Citation(citation) => {
                 if !self.citations.contains(&citation) {
@@ -104,6 +117,10 @@ impl Composer {
                 self.limit = self.fresh.clone();
                 self.text.restart();
                 self.reasoning.restart();
+                if let Some((text, reasoning)) = &mut self.images {
+                    text.restart();
+                    reasoning.restart();
+                }
                 self.citations.clear();
                 self.media_tokens = 0;
             }
@@ -113,10 +130,14 @@ impl Composer {
     /// The answer is over: releases what was held back and appends the sources.
     pub fn finish(&mut self) {
         let last = self.limit.finish();
-        self.text.text.push_str(&last.text);
+        self.write(&last.text);
         if self.limit.ended().is_none() && !self.citations.is_empty() {
             let list = sources(&self.citations);
-            self.text.text.push_str(&list);
+            self.write(&list);
+        }
+        if let Some((text, reasoning)) = &mut self.images {
+            self.text.text.push_str(&text.finish());
+            self.reasoning.text.push_str(&reasoning.finish());
         }
     }
 
@@ -156,7 +177,15 @@ impl Composer {
 
     fn add_text(&mut self, text: &str) {
         let passed = self.limit.push(text);
-        self.text.text.push_str(&passed.text);
+        self.write(&passed.text);
+    }
+
+    /// Adds text in which somebody else may have named pictures.
+    fn write(&mut self, text: &str) {
+        match &mut self.images {
+            Some((filter, _)) => self.text.text.push_str(&filter.push(text)),
+            None => self.text.text.push_str(text),
+        }
     }
 
     /// A picture is Markdown with a data URI. It is no text: no limit cuts it, or half a picture would be sent.
@@ -165,8 +194,11 @@ impl Composer {
             return;
         }
         let held = self.limit.finish();
+        self.write(&held.text);
         let text = &mut self.text.text;
-        text.push_str(&held.text);
+        if let Some((filter, _)) = &mut self.images {
+            text.push_str(&filter.finish());
+        }
         if !text.is_empty() && !text.ends_with('\n') {
             text.push_str("\n\n");
         }

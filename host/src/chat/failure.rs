@@ -52,6 +52,12 @@ pub enum FailureKind {
     /// Known, but not to be had now.
     ModelUnavailable,
     InvalidRequest,
+    /// The site does not take so long a prompt, as a file neither.
+    PromptTooLong {
+        /// Both in characters.
+        length: usize,
+        limit: usize,
+    },
     SiteChanged {
         step: String,
         selector: String,
@@ -95,6 +101,8 @@ impl FailureKind {
             Self::ModelNotFound { .. } => "model_not_found",
             Self::ModelUnavailable => "model_unavailable",
             Self::InvalidRequest => "invalid_request",
+            // OpenAI's code: agents shorten their history when they see it.
+            Self::PromptTooLong { .. } => "context_length_exceeded",
             Self::SiteChanged { .. } => "site_changed",
             Self::Timeout(_) => "timeout",
             Self::Upstream => "upstream_error",

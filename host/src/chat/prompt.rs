@@ -12,8 +12,12 @@
 //! A model that makes pictures, films or sounds takes a description and no conversation: it gets the last user message with
 //! its attachments, and the caller is told when there was more.
 
+mod overflow;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
+
+pub use overflow::{PromptLimit, render_within};
 
 use super::{Attachment, Kind, Part, Request, Role, Turn};
 
@@ -62,15 +66,19 @@ pub fn render_turns(turns: &[Turn]) -> Rendered {
             text.push_str(&body);
         }
     }
-    if turns.last().is_some_and(|turn| turn.role != Role::User) {
-        text.push_str("\n\n(Go on with the assistant's next message.)");
-    }
+    text.push_str(ending(turns));
     Rendered { text, attachments, left_out: false }
 }
 
 /// A tool call that the assistant made earlier, as text in its turn.
 pub fn render_tool_call(id: &str, name: &str, arguments: &str) -> String {
     format!("[Tool call {id}: {name}({arguments})]")
+}
+
+/// What is said last where the last word is not the user's.
+fn ending(turns: &[Turn]) -> &'static str {
+    let goes_on = turns.last().is_some_and(|turn| turn.role != Role::User);
+    if goes_on { "\n\n(Go on with the assistant's next message.)" } else { "" }
 }
 
 fn heading(turn: &Turn) -> String {

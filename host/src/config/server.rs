@@ -44,6 +44,13 @@ pub(super) const KEYS: &[Key] = &[
         "reasoning_content",
         "how a model's visible reasoning is sent; a request may say otherwise by the header x-webai-reasoning",
     ),
+    Key::new(
+        "server.images",
+        Shape::Choice(&["keep", "declared"]),
+        "keep",
+        "pictures that an answer's text names: kept, or kept only where they lie in the answer, with whoever shows it, or at hosts \
+         that the adapter's manifest declares; others become links, because their addresses could carry data out",
+    ),
     Key::unused("server.imageMarkdown", "pictures are always Markdown here"),
 ];
 
@@ -65,6 +72,14 @@ pub enum Beat {
 pub enum NonStreamBeat {
     Off,
     Whitespace,
+}
+
+/// What becomes of pictures that an answer's text names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Images {
+    Keep,
+    /// Those of hosts that the adapter does not declare become links.
+    Declared,
 }
 
 /// How reasoning is sent.
@@ -118,6 +133,7 @@ pub struct Server {
     pub beat_interval: Duration,
     pub hold_status: Duration,
     pub reasoning: Reasoning,
+    pub images: Images,
 }
 
 impl std::fmt::Debug for Server {
@@ -150,6 +166,10 @@ impl Server {
             beat_interval: values.duration("server.keepalive.interval").max(Duration::from_millis(100)),
             hold_status: values.duration("server.keepalive.holdStatus"),
             reasoning: Reasoning::parse(&values.text("server.reasoning")).unwrap_or(Reasoning::ReasoningContent),
+            images: match values.text("server.images").as_str() {
+                "declared" => Images::Declared,
+                _ => Images::Keep,
+            },
         }
     }
 }

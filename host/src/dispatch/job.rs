@@ -15,6 +15,7 @@ use super::lease::{Lease, NoPage};
 use super::ledger::Record;
 use super::{DispatchOptions, Inner, Offer};
 use crate::browser::{Page, PageError};
+use crate::chat::prompt::Rendered;
 use crate::chat::{self, Failure, FailureKind, JobEvent, Kind, Outcome, Request, Stage, Transcript};
 use crate::plugin::{AdapterRequest, Call, Continues, Report, Timing};
 
@@ -150,15 +151,18 @@ impl Running {
     }
 
     async fn call_on(&self, claim: Claim, offer: &Offer, trace: &mut Trace) -> Result<Report, Failure> {
+        let limit = offer.adapter.manifest.prompt_limit();
+        let rendered = chat::prompt::render_within(&self.request, offer.model.kind, limit)?;
         let lease = self.lease(claim).await?;
         self.tell_start(&lease, offer, trace).await;
         trace.before = self.started.elapsed();
         let mut chat = self.chat(&lease, offer);
-        let mut report = self.call(&lease, offer, chat.as_ref(), trace).await;
+        let asked = self.adapter_request(offer, &rendered, chat.as_ref().map(|(_, conversation)| conversation));
+        let mut report = self.call(&lease, offer, asked, trace).await;
         if chat.is_some() && has_no_chat(&report) {
             tracing::info!(id = self.request.id, "the site has this chat no more: a new one begins");
             chat = None;
-            report = self.call(&lease, offer, None, trace).await;
+            report = self.call(&lease, offer, self.adapter_request(offer, &rendered, None), trace).await;
         }
         self.remember(&lease, offer, &report, chat);
         self.note(&lease, offer, &report);
@@ -225,14 +229,8 @@ impl Running {
         }
     }
 
-    async fn call(
-        &self,
-        lease: &Lease,
-        offer: &Offer,
-        chat: Option<&(Place, String)>,
-        trace: &mut Trace,
-    ) -> Report {
-        let request = Arc::new(self.render(offer, chat.map(|(_, conversation)| conversation)));
+    async fn call(&self, lease: &Lease, offer: &Offer, request: AdapterRequest, trace: &mut Trace) -> Report {
+        let request = Arc::new(request);
         trace.request = Some(Arc::clone(&request));
         lease.page().begin_call();
         let call = Call {
@@ -250,22 +248,21 @@ impl Running {
         report
     }
 
-    fn render(&self, offer: &Offer, conversation: Option<&String>) -> AdapterRequest {
-        let (request, kind) = (&self.request, offer.model.kind);
-        let rendered = chat::prompt::render(request, kind);
+    fn adapter_request(&self, offer: &Offer, rendered: &Rendered, conversation: Option<&String>) -> AdapterRequest {
+        let request = &self.request;
         let continues = conversation.zip(continuity::split(&request.turns));
         let continues = continues.map(|(conversation, (_, new))| (conversation, chat::prompt::render_turns(new)));
         let (continues, attachments) = match continues {
             Some((conversation, new)) => {
                 (Some(Continues { conversation: conversation.clone(), new_turn: new.text }), new.attachments)
             }
-            None => (None, rendered.attachments),
+            None => (None, rendered.attachments.clone()),
         };
         AdapterRequest {
             id: request.id.clone(),
-            kind,
+            kind: offer.model.kind,
             model: offer.model.id.clone(),
-            prompt: rendered.text,
+            prompt: rendered.text.clone(),
             attachments,
             continues,
             temporary: request.temporary.unwrap_or_else(|| self.goes_on(offer).is_none()),

@@ -97,6 +97,7 @@ impl From<&Failure> for ApiError {
             FailureKind::ModelNotFound { .. } | FailureKind::ModelUnavailable => {
                 Self { param: Some("model".into()), ..error }
             }
+            FailureKind::PromptTooLong { .. } => Self { param: Some("messages".into()), ..error },
             _ => error,
         };
         error.sealed(failure.submitted)
@@ -111,7 +112,7 @@ fn row(kind: &FailureKind) -> (StatusCode, Option<Duration>) {
         K::RateLimited { retry_after } | K::QuotaExhausted { retry_after } => {
             (StatusCode::TOO_MANY_REQUESTS, Some(retry_after.unwrap_or(LATER)))
         }
-        K::ContentBlocked | K::InvalidRequest => (StatusCode::BAD_REQUEST, None),
+        K::ContentBlocked | K::InvalidRequest | K::PromptTooLong { .. } => (StatusCode::BAD_REQUEST, None),
         K::ModelNotFound { .. } | K::ModelUnavailable => (StatusCode::NOT_FOUND, None),
         K::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, None),
         K::ServerBusy { retry_after } => (StatusCode::TOO_MANY_REQUESTS, Some(*retry_after)),
@@ -154,6 +155,7 @@ mod tests {
             (K::ModelNotFound { model: "m".into() }, 404, "model_not_found", None),
             (K::ModelUnavailable, 404, "model_unavailable", None),
             (K::InvalidRequest, 400, "invalid_request", None),
+            (K::PromptTooLong { length: 11, limit: 10 }, 400, "context_length_exceeded", None),
             (K::SiteChanged { step: "send".into(), selector: "#b".into() }, 502, "site_changed", None),
             (K::Timeout(Stage::FirstByte), 504, "timeout", None),
             (K::Upstream, 502, "upstream_error", None),

@@ -12,6 +12,7 @@ use url::Url;
 use super::grant::Grant;
 use crate::browser::{Origin, UrlPattern};
 use crate::chat::Kind;
+use crate::chat::prompt::PromptLimit;
 use check::Findings;
 use file::File;
 pub use schema::Schema;
@@ -173,6 +174,23 @@ impl Manifest {
         }
     }
 
+    /// How long a prompt may be, and what becomes of a longer one.
+    pub fn prompt_limit(&self) -> Option<PromptLimit> {
+        let Features { prompt_limit, prompt_overflow, upload_count, upload_bytes, .. } = self.features;
+        Some(PromptLimit {
+            chars: prompt_limit?,
+            as_file: prompt_overflow == Overflow::File,
+            file_count: upload_count.map(|count| count as usize),
+            file_bytes: upload_bytes.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+        })
+    }
+
+    /// Where pictures of an answer may come from: its own site, and what it may have saved.
+    pub fn picture_hosts(&self) -> Vec<String> {
+        let page = self.page.iter().map(ToString::to_string);
+        page.chain(self.save.iter().map(ToString::to_string)).collect()
+    }
+
     /// What it asks the operator for.
     pub fn asks(&self) -> Grant {
         Grant::of(self)
@@ -206,6 +224,8 @@ fn check_all(file: File, found: &mut Findings) -> Option<Manifest> {
     let files = found.files(capabilities.files);
     let models = found.models(file.models);
     found.abilities(&models, &files);
+    let features = found.features(file.features);
+    found.overflow(&features, &files);
     Some(Manifest {
         id,
         version,
@@ -220,7 +240,7 @@ fn check_all(file: File, found: &mut Findings) -> Option<Manifest> {
         files,
         limits: found.limits(&file.limits),
         stop_button: found.selector("site.stop_button", file.site.stop_button),
-        features: found.features(file.features),
+        features,
         models,
         schema: schema(file.config.schema, found),
         page,
@@ -280,6 +300,11 @@ mod tests {
                 "capabilities.rewrite[0].url",
             ),
             ("[site]", "[features]\nprompt_overflow = \"file\"\n[site]", "features.prompt_limit"),
+            (
+                "\"text/*\", \"application/pdf\"]",
+                "]\n[features]\nprompt_limit = 9\nprompt_overflow = \"file\"",
+                "add \"text/plain\" to capabilities.files",
+            ),
             ("\"image/*\", ", "", "models[0].features.vision"),
             ("[site]", "[config.schema]\ntype = \"text\"\n[site]", "config.schema.type"),
         ];

@@ -114,7 +114,7 @@ impl Router {
         }
     }
 
-    fn event(&mut self, event: Event) {
+    fn event(&mut self, mut event: Event) {
         let Some(queue) = self.routes.get(&event.session).cloned() else {
             tracing::trace!(method = event.method, "an event of an unknown session");
             return;
@@ -127,6 +127,7 @@ impl Router {
             ("Target.detachedFromTarget", Some(child)) => self.detach(&child, &queue),
             _ => {}
         }
+        event.lighten();
         queue.push(Incoming::Event(event));
     }
 

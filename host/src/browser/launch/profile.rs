@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 
 use super::LaunchError;
 
 /// In the profile folder: the Chromium that was started on it, and the program that started it.
 const RECORD: &str = "webai2api.pid";
+/// Chromium's number for "do not predict".
+const NEVER: u8 = 2;
 /// Chromium's own lock: a link to `<host name>-<pid>`, with two more beside it.
 const LOCKS: [&str; 3] = ["SingletonLock", "SingletonCookie", "SingletonSocket"];
 
@@ -21,6 +24,12 @@ const LOCKS: [&str; 3] = ["SingletonLock", "SingletonCookie", "SingletonSocket"]
 pub(super) async fn claim(profile: &Path) -> Result<(), LaunchError> {
     make_private(profile).map_err(|e| unusable(profile, &e))?;
     end_leftover(profile).await?;
+    unlock(profile)?;
+    predict_nothing(profile).map_err(|e| unusable(profile, &e))
+}
+
+/// Removes a lock that nobody holds.
+fn unlock(profile: &Path) -> Result<(), LaunchError> {
     let Some(holder) = fs::read_link(profile.join("SingletonLock")).ok() else { return Ok(()) };
     let holder = holder.to_string_lossy().into_owned();
     if let Some(pid) = live_holder(&holder, profile) {
@@ -34,6 +43,33 @@ pub(super) async fn claim(profile: &Path) -> Result<(), LaunchError> {
         }
     }
     Ok(())
+}
+
+/// Switches off that pages have documents fetched ahead (speculation rules, `prefetch` and `prerender`): what was fetched so is shown
+/// without any request that the fence could see. No flag and no command reaches all of it, only this setting of a profile, which
+/// its throwaway contexts have from it. Other settings stay as they are.
+fn predict_nothing(profile: &Path) -> io::Result<()> {
+    let file = profile.join("Default/Preferences");
+    let mut settings = match fs::read(&file) {
+        // Chromium begins anew where it cannot read them.
+        Ok(text) => serde_json::from_slice(&text).ok().filter(Value::is_object).unwrap_or_else(|| json!({})),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => json!({}),
+        Err(error) => return Err(error),
+    };
+    if settings.pointer("/net/network_prediction_options") == Some(&json!(NEVER)) {
+        return Ok(());
+    }
+    if let Some(settings) = settings.as_object_mut() {
+        match settings.entry("net").or_insert_with(|| json!({})) {
+            Value::Object(net) => drop(net.insert("network_prediction_options".into(), json!(NEVER))),
+            other => *other = json!({ "network_prediction_options": NEVER }),
+        }
+    }
+    make_private(&profile.join("Default"))?;
+    // Whole or not at all: these are the operator's settings, too.
+    let new = profile.join("Default/Preferences.webai2api");
+    fs::write(&new, settings.to_string())?;
+    fs::rename(new, file)
 }
 
 /// Records the Chromium that was started, so that a later run can end it.
@@ -187,6 +223,25 @@ mod tests {
         symlink(format!("{here}-{}", std::process::id()), folder.path().join("SingletonLock")).unwrap();
         claim(folder.path()).await.unwrap();
         assert!(fs::read_link(folder.path().join("SingletonLock")).is_err());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_fetched_ahead_and_other_settings_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("Default/Preferences");
+        let read = || serde_json::from_slice::<Value>(&fs::read(&file).unwrap()).unwrap();
+        claim(folder.path()).await.unwrap();
+        assert_eq!(read(), json!({"net": {"network_prediction_options": 2}}));
+        for (before, after) in [
+            (r#"{"a":{"b":1},"net":{"x":true}}"#, json!({"a":{"b":1},"net":{"x":true,"network_prediction_options":2}})),
+            (r#"{"net":{"network_prediction_options":0}}"#, json!({"net":{"network_prediction_options":2}})),
+            (r#"{"net":3}"#, json!({"net":{"network_prediction_options":2}})),
+            ("{ cut o", json!({"net":{"network_prediction_options":2}})),
+        ] {
+            fs::write(&file, before).unwrap();
+            claim(folder.path()).await.unwrap();
+            assert_eq!(read(), after, "{before}");
+        }
     }
 
     #[test]

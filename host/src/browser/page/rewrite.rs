@@ -90,6 +90,9 @@ struct Request {
     /// The body, in the parts that the page made it of; one that lies in no memory has no bytes here.
     #[serde(default)]
     post_data_entries: Vec<Part>,
+    /// It is there, but so large that it was not passed on.
+    #[serde(default, rename = "bodyLeftOut")]
+    body_left_out: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -99,6 +102,10 @@ struct Part {
 
 impl Request {
     fn body(&self) -> Result<String, String> {
+        let too_large = || format!("its body has more than {} MiB", MAX_BODY >> 20);
+        if self.body_left_out {
+            return Err(too_large());
+        }
         if self.post_data_entries.is_empty() {
             return Err("its body cannot be read".into());
         }
@@ -107,7 +114,7 @@ impl Request {
             let part = part.bytes.as_deref().ok_or("its body cannot be read")?;
             body.extend(STANDARD.decode(part).map_err(|error| format!("its body cannot be read: {error}"))?);
             if body.len() > MAX_BODY {
-                return Err(format!("its body has more than {} MiB", MAX_BODY >> 20));
+                return Err(too_large());
             }
         }
         String::from_utf8(body).map_err(|_| "its body is not UTF-8".into())

@@ -105,6 +105,30 @@ fn a_picture_is_markdown_and_sources_are_links_at_the_end() {
 }
 
 #[test]
+fn pictures_of_strangers_are_made_harmless_wherever_they_stand() {
+    let mut composer = Composer::new(&["END".into()], None);
+    composer.show_images_of(Allowed::new(["https://good.example"]));
+    composer.push(Delta::Reasoning("![a](https://evil.example/".into()));
+    composer.push(text("see ![a](https://go"));
+    assert_eq!(sent(composer.take().unwrap()), "<! [a](https://evil.example/>see ");
+    composer.push(text("od.example/) ![b](https://ev"));
+    assert_eq!(sent(composer.take().unwrap()), "![a](https://good.example/) ");
+    composer.push(Delta::Media { mime_type: "image/png".into(), bytes: Bytes::from_static(b"abc") });
+    assert_eq!(sent(composer.take().unwrap()), "! [b](https://ev\n\n![image](data:image/png;base64,YWJj)\n");
+    composer
+        .push(Delta::Citation(Citation { url: "https://a.example".into(), title: "<img src=//evil.example>".into() }));
+    composer.push(text("![c"));
+    composer.finish();
+    assert_eq!(sent(composer.take().unwrap()), "! [c\n\n1. [< img src=//evil.example>](https://a.example)\n");
+    // What was held is forgotten with the rest.
+    composer.push(text("![d"));
+    composer.push(Delta::Restart);
+    composer.push(text("x END"));
+    composer.finish();
+    assert_eq!(composer.text(), "x ");
+}
+
+#[test]
 fn reasoning_counts_towards_the_limit() {
     let mut composer = Composer::new(&[], Some(1));
     composer.push(Delta::Reasoning("one two three four".into()));

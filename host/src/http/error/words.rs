@@ -161,6 +161,9 @@ texts! {
         "There is no model `{model}`; GET /v1/models lists those that are there",
         "没有名为 `{model}` 的模型，可通过 GET /v1/models 查看可用模型";
     model_unavailable(): "This model cannot be selected now", "目前无法选用该模型";
+    prompt_too_long(length, limit):
+        "The prompt has {length} characters, and the site takes {limit}",
+        "提示词有 {length} 个字符，而网站最多接受 {limit} 个";
     request_refused(): "The site cannot do what this request asks", "网站无法处理该请求";
     site_changed(step, selector):
         "The site is not as its adapter knows it: at step `{step}`, {selector} was not found",
@@ -203,6 +206,7 @@ pub(super) fn failure(kind: &FailureKind) -> Text {
         K::ModelNotFound { model } => model_not_found(model.chars().take(100).collect::<String>()),
         K::ModelUnavailable => model_unavailable(),
         K::InvalidRequest => request_refused(),
+        K::PromptTooLong { length, limit } => prompt_too_long(length, limit),
         K::SiteChanged { step, selector } => site_changed(step, selector),
         K::Timeout(stage @ Stage::Queue) => no_page_in_time(stage),
         K::Timeout(stage) => timeout(stage),

@@ -16,7 +16,7 @@ use super::decode::{DecodeLimits, Draft, Remote, decode};
 use super::encode::Header;
 use super::reply::{self, Answer, Manner};
 use crate::chat::{Attachment, Failure, Fingerprint, Request, prompt, usage};
-use crate::config::Reasoning;
+use crate::config::{Images, Reasoning};
 use crate::http::body::read_json;
 use crate::http::context::Context;
 use crate::http::error::words;
@@ -104,6 +104,9 @@ async fn answer(
     let Origin { caller, temporary, fingerprint } = origin;
     let request = Request { caller, temporary, fingerprint: Some(fingerprint), ..request };
     let mut answer = Answer::new(&request, completion_header(&request), context.log.clone());
+    if edge.server.images == Images::Declared {
+        answer = answer.with_declared_pictures(edge.dispatcher.clone());
+    }
     // A model that is not there is told by `submit`.
     let kind = edge.dispatcher.kind(&request.model).await.unwrap_or_default();
     let rendered = prompt::render(&request, kind);

@@ -12,6 +12,7 @@ pub(super) fn failure(kind: &FailureKind) -> String {
         FailureKind::ContentBlocked => "content-blocked",
         FailureKind::ModelNotFound { .. } => "model-not-found",
         FailureKind::ModelUnavailable => "model-unavailable",
+        FailureKind::PromptTooLong { .. } => "prompt-too-long",
         FailureKind::InvalidRequest => "invalid-request",
         FailureKind::SiteChanged { .. } => "site-changed",
         FailureKind::Timeout(_) => "timeout",

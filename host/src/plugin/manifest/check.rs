@@ -205,6 +205,18 @@ impl Findings {
         }
     }
 
+    /// A prompt goes up as a file only where files of text do.
+    pub(super) fn overflow(&mut self, features: &Features, files: &[String]) {
+        let takes_text = files.iter().any(|mime| mime == "text/plain" || mime == "text/*");
+        if features.prompt_overflow == Overflow::File && !takes_text {
+            self.note(
+                "features.prompt_overflow",
+                "file",
+                "add \"text/plain\" to capabilities.files: the prompt is uploaded",
+            );
+        }
+    }
+
     /// What a model can do takes what the manifest asks for.
     pub(super) fn abilities(&mut self, models: &[Model], files: &[String]) {
         let takes_pictures = files.iter().any(|mime| mime.starts_with("image/"));

@@ -7,8 +7,9 @@ use futures::StreamExt as _;
 
 use super::Events;
 use crate::chat::compose::{Composer, Piece};
+use crate::chat::images::Allowed;
 use crate::chat::{Failure, FailureKind, Finish, Request, Usage};
-use crate::dispatch::{JobEvent, QueuePlace};
+use crate::dispatch::{Dispatcher, JobEvent, QueuePlace};
 use crate::http::ApiError;
 use crate::http::error::words;
 use crate::http::openai::encode::Header;
@@ -30,6 +31,8 @@ pub(in crate::http::openai) struct Answer {
     composer: Composer,
     header: Header,
     log: RequestLog,
+    /// Knows which pictures an adapter may have shown; none leaves all as they are.
+    pictures: Option<Dispatcher>,
     adapter: Option<String>,
     instance: Option<String>,
     queued: Option<Duration>,
@@ -45,6 +48,7 @@ impl Answer {
             composer: Composer::new(&request.stop, request.max_tokens),
             header,
             log,
+            pictures: None,
             adapter: None,
             instance: None,
             queued: None,
@@ -58,6 +62,13 @@ impl Answer {
     /// Where its job waits for a page.
     pub(in crate::http::openai) fn waits_at(&mut self, place: QueuePlace) {
         self.place = place;
+    }
+
+    /// Of pictures that the text names, only those stay that the adapter at work declares.
+    pub(in crate::http::openai) fn with_declared_pictures(mut self, dispatcher: Dispatcher) -> Self {
+        self.composer.show_images_of(Allowed::default());
+        self.pictures = Some(dispatcher);
+        self
     }
 
     /// Waits for the next event. `streaming` hands pieces out as they come, and so binds the answer to them. Nothing is lost
@@ -99,6 +110,12 @@ impl Answer {
     }
 
     fn started(&mut self, adapter: String, instance: String, queued: Duration) {
+        if let Some(dispatcher) = &self.pictures {
+            let id = adapter.split('@').next().unwrap_or_default();
+            let hosts = dispatcher.adapters().get(id).map(|adapter| adapter.manifest.picture_hosts());
+            let hosts = hosts.unwrap_or_default();
+            self.composer.show_images_of(Allowed::new(hosts.iter().map(String::as_str)));
+        }
         self.log.note(|entry| {
             entry.adapter = Some(adapter.clone());
             entry.instance = Some(instance.clone());

@@ -1,0 +1,74 @@
+//! A prompt that is longer than its site takes, by what the manifest says of it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking"
+)]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::json;
+use support::Server;
+use support::client::Client;
+use support::site::Site;
+
+/// The demo's adapter with these lines in its manifest, and a server that has no other.
+fn server(features: &str) -> (tempfile::TempDir, Server) {
+    let beside = Path::new(env!("CARGO_BIN_EXE_webai2api")).ancestors().nth(2).unwrap().join("adapters");
+    let bundled = std::env::var_os("WEBAI_BUNDLED").map_or(beside, PathBuf::from).join("demo.wasm");
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = include_str!("../../adapters-wasm/demo/adapter.toml");
+    let manifest = manifest.replacen("[site]", &format!("[features]\n{features}\n\n[site]"), 1);
+    let file = folder.path().join("adapter.toml");
+    std::fs::write(&file, manifest).unwrap();
+    let packed = Command::new(env!("CARGO_BIN_EXE_webai2api"))
+        .args(["adapter", "pack"])
+        .arg(bundled)
+        .arg("--manifest")
+        .arg(&file)
+        .arg("--output")
+        .arg(folder.path().join("demo.wasm"))
+        .output()
+        .unwrap();
+    assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
+    let server = Server::builder().env("WEBAI_BUNDLED", folder.path().to_str().unwrap()).start_ready();
+    (folder, server)
+}
+
+fn conversation(system: &str) -> serde_json::Value {
+    let message = |role: &str, content: &str| json!({ "role": role, "content": content });
+    json!({ "model": "demo/echo", "messages": [message("system", system), message("user", "mark=limit What now?")] })
+}
+
+#[tokio::test]
+async fn a_longer_prompt_goes_up_as_a_file() {
+    let (_folder, server) = server("prompt_limit = 300\nprompt_overflow = \"file\"");
+    let client = Client::of(&server);
+    let system = "é".repeat(1000);
+    let answer = client.ask(&conversation(&system)).await;
+    // The site says back what was typed, and which files came.
+    let typed = "mark=limit What now?\n\n(What was said before this message, with all instructions, is in the attached file \
+                 prompt.txt. Read it first.)";
+    let size = "[System]\n".len() + system.len();
+    assert!(answer.text().starts_with(&format!("{typed}\n\n[attachments]\n")), "{answer:?}");
+    assert!(answer.text().contains(&format!("prompt.txt text/plain {size} bytes")), "{answer:?}");
+    let short = client.ask(&conversation("be brief")).await;
+    assert_eq!(short.text(), "[System]\nbe brief\n\n[User]\nmark=limit What now?");
+}
+
+#[tokio::test]
+async fn where_no_file_is_taken_it_is_an_error_with_both_numbers() {
+    let (_folder, server) = server("prompt_limit = 300");
+    let answer = Client::of(&server).ask(&conversation(&"é".repeat(1000))).await;
+    assert_eq!(answer.error(), (400, "context_length_exceeded"), "{answer:?}");
+    let length = "[System]\n\n\n[User]\nmark=limit What now?".len() + 1000;
+    let message = answer.body["error"]["message"].as_str().unwrap();
+    assert!(message.contains(&length.to_string()) && message.contains("300"), "{message}");
+    assert_eq!(answer.body["error"]["param"], "messages");
+    assert_eq!(Site::of(&server).prompts("limit").await, 0, "nothing was sent");
+}
