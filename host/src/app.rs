@@ -1,5 +1,8 @@
 //! The program as a whole: built from a configuration, and ended in order.
 
+pub(crate) mod keep;
+mod parts;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
@@ -7,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::accounts::{Accounts, Holder};
 use crate::browser::guard::{Guard, GuardOptions, Mapping, Upstream, UpstreamError, UpstreamKind};
 use crate::browser::{Instance, InstanceOptions, LaunchOptions, Profile};
 use crate::config::{Browser, Config, Proxy, ProxyKind, Sandbox};
@@ -16,9 +20,11 @@ use crate::lab::demo::{DemoOptions, DemoSite};
 use crate::net::DEMO_HOST;
 use crate::plugin::{Compiler, Deadlines, Engine, EngineError, Registry, RegistryOptions};
 use crate::store::{DataFolder, Kv};
+use keep::keeping;
+pub(crate) use parts::Parts;
 
 /// The adapter of the demo site.
-const DEMO_ADAPTER: &str = "demo";
+pub(crate) const DEMO_ADAPTER: &str = "demo";
 
 /// Why the program could not start.
 #[derive(Debug, thiserror::Error)]
@@ -80,10 +86,13 @@ impl App {
         let engine = Engine::new(Some(&cache))?;
         let compiler = program.map(|program| Compiler { program, cache });
         let registry = Arc::new(Registry::start(engine, adapters(config, &folder, bundled_adapters, compiler)));
-        let instance = Arc::new(Instance::spawn(instance(config, &folder, guard.addr())));
+        let options = instance(config, &folder, guard.addr());
+        let keeping = keeping(config, &folder, &options.name, &registry);
+        let instance = Arc::new(Instance::spawn_kept(options, keeping));
+        let accounts = accounts(&registry, &instance);
         let dispatcher = Dispatcher::start(registry, Arc::clone(&instance), dispatch(config, &folder));
-        let edge =
-            Edge::new(config, &admin_key, dispatcher.clone()).map_err(|error| StartError::Client(error.to_string()))?;
+        let edge = Edge::new(config, &admin_key, dispatcher.clone(), accounts)
+            .map_err(|error| StartError::Client(error.to_string()))?;
         let (host, port) = (config.server.host.as_str(), config.server.port);
         let server = Server::start(host, port, edge).await.map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => StartError::PortInUse(port),
@@ -188,6 +197,15 @@ fn instance(config: &Config, folder: &DataFolder, guard: SocketAddr) -> Instance
     };
     let profile = Profile::Dir(folder.path().join("profiles").join("default"));
     InstanceOptions { name: "default".into(), profile, launch }
+}
+
+/// The one instance that all adapters use.
+fn accounts(registry: &Arc<Registry>, instance: &Arc<Instance>) -> Accounts {
+    let (registry, instance) = (Arc::clone(registry), Arc::clone(instance));
+    Accounts::new(Box::new(move || {
+        let adapters = registry.all().iter().map(|adapter| adapter.manifest.id.clone()).collect();
+        vec![Holder { instance: Arc::clone(&instance), adapters, origins: keep::origins(&registry) }]
+    }))
 }
 
 fn dispatch(config: &Config, folder: &DataFolder) -> DispatchOptions {

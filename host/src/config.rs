@@ -3,6 +3,7 @@
 //! Every key stands once in the table of its section's file, with its shape, default and meaning; what is not in a table is
 //! an error that names the nearest key. Nothing here reads a file or the environment: `cli` hands both in.
 
+mod accounts;
 mod adapters;
 mod backend;
 mod browser;
@@ -19,6 +20,7 @@ mod shape;
 mod values;
 mod yaml;
 
+pub use accounts::{Accounts, ImportEntry};
 pub use adapters::Adapters;
 pub use backend::{Backend, Failover, InstanceEntry, Strategy, WorkerEntry};
 pub use browser::{Browser, Proxy, ProxyKind, Sandbox};
@@ -41,6 +43,7 @@ pub struct Config {
     pub queue: Queue,
     pub backend: Backend,
     pub adapters: Adapters,
+    pub accounts: Accounts,
     pub deadlines: Deadlines,
     pub limits: Limits,
     pub log: Log,
@@ -62,17 +65,18 @@ impl Config {
     pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         let keys = keys();
         let layered = layers::merge(sources, &keys)?;
-        let config = Self::read(&layered.values);
+        let config = Self::read(&layered.values, sources);
         Ok(Loaded { config, warnings: layered.warnings })
     }
 
-    fn read(values: &Values) -> Self {
+    fn read(values: &Values, sources: &Sources) -> Self {
         Self {
             server: Server::read(values),
             browser: Browser::read(values),
             queue: Queue::read(values),
             backend: Backend::read(values),
             adapters: Adapters::read(values),
+            accounts: Accounts::read(values, sources),
             deadlines: Deadlines::read(values),
             limits: Limits::read(values),
             log: Log::read(values),
@@ -82,8 +86,18 @@ impl Config {
 
 /// All keys, section by section.
 pub fn keys() -> Vec<Key> {
-    [log::KEYS, server::KEYS, queue::KEYS, browser::KEYS, backend::KEYS, adapters::KEYS, deadlines::KEYS, limits::KEYS]
-        .concat()
+    let sections = [
+        log::KEYS,
+        server::KEYS,
+        queue::KEYS,
+        browser::KEYS,
+        backend::KEYS,
+        adapters::KEYS,
+        accounts::KEYS,
+        deadlines::KEYS,
+        limits::KEYS,
+    ];
+    sections.concat()
 }
 
 #[cfg(test)]

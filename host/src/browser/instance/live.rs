@@ -16,16 +16,16 @@ use crate::browser::cdp::{CdpError, Session, Socket};
 use crate::browser::error::PageError;
 use crate::browser::page::{Page, PageSpec, Tab};
 
-const DEADLINE: Duration = Duration::from_secs(15);
+pub(super) const DEADLINE: Duration = Duration::from_secs(15);
 /// How often a browser is asked whether it still answers, and how long it may take: long, because a machine may be busy.
 const ASK_EVERY: Duration = Duration::from_secs(20);
 const ANSWER_WITHIN: Duration = Duration::from_secs(40);
 
 #[derive(Debug)]
 pub(super) struct Live {
-    root: Session,
+    pub(super) root: Session,
     pub(super) version: String,
-    opener: Opener,
+    pub(super) opener: Opener,
     downloads: Arc<tokio::sync::Mutex<()>>,
 }
 
