@@ -55,7 +55,7 @@ pub struct Accounts {
 
 impl Accounts {
     pub(super) fn read(values: &Values, sources: &Sources) -> Self {
-        let entry = |item: &Values| ImportEntry {
+        let entry = |item: Values| ImportEntry {
             instance: item.text("instance"),
             file: item.path("file"),
             passphrase_file: item.optional_text("passphraseFile").map(PathBuf::from),
@@ -64,7 +64,7 @@ impl Accounts {
             let instance = name.strip_prefix(SESSION_VARIABLE).filter(|_| !value.is_empty())?;
             Some((instance.to_owned(), Secret::new(value.clone())))
         };
-        let import = values.list("accounts.import", IMPORTS).iter().map(entry);
+        let import = values.list("accounts.import", IMPORTS).into_iter().map(entry);
         Self {
             dir: values.optional_text("accounts.dir").map(PathBuf::from),
             import: import.filter(|entry| !entry.file.as_os_str().is_empty()).collect(),

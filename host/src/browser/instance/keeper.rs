@@ -276,13 +276,13 @@ impl Running {
     /// Looks a last time, before the browser is closed. None when that takes too long.
     pub(super) async fn finish(self) -> Option<Keeper> {
         // If it has ended, so has its task.
-        drop(self.end.send(true));
+        let _ = self.end.send(true);
         tokio::time::timeout(LAST_LOOK, self.task).await.ok()?.ok()
     }
 
     /// After the browser died.
     pub(super) async fn give_up(self) -> Option<Keeper> {
-        drop(self.end.send(false));
+        let _ = self.end.send(false);
         tokio::time::timeout(AFTERMATH, self.task).await.ok()?.ok()
     }
 }
