@@ -201,7 +201,7 @@ async fn sign_in(ws: &str) -> Option<()> {
     let targets = targets["targetInfos"].as_array()?.clone();
     let page =
         targets.iter().find(|t| t["type"] == "page" && t["url"].as_str().is_some_and(|url| url.starts_with(DEMO)))?;
-    let mut attach = AttachToTargetParams::new(page["targetId"].as_str()?);
+    let mut attach = AttachToTargetParams::new(page["targetId"].as_str()?.to_owned());
     attach.flatten = Some(true);
     let session = root.execute_value(attach, PATIENCE).await.ok()?;
     let session = root.child(session["sessionId"].as_str()?);

@@ -29,7 +29,7 @@ pub use order::{SessionImport, SessionImported, SessionRead};
 const LOOK: Duration = Duration::from_secs(3);
 const LOOK_AT_STORAGE: Duration = Duration::from_secs(300);
 /// Cookies that come and go all the time do not make it look at storage more often than this.
-const STORAGE_PAUSE: Duration = Duration::from_secs(30);
+const STORAGE_PAUSE: Duration = Duration::from_secs(10);
 /// For one look at all storage, when nobody waits for it.
 const STORAGE: Duration = Duration::from_secs(20);
 /// The same when the browser is about to be closed: its profile has the storage then, in any case.
@@ -92,7 +92,11 @@ pub(super) struct Keeper {
     loaded: bool,
     /// Storage that could not be brought back yet: what is there must not be taken for what there was.
     owed: BTreeMap<String, Change>,
-    storage_seen: Instant,
+    /// When it looked at storage last; None: not yet.
+    storage_seen: Option<Instant>,
+    /// Cookies came or went since.
+    storage_due: bool,
+    started: Instant,
 }
 
 /// A keeper at work on one browser.
@@ -111,7 +115,9 @@ impl Keeper {
             last: None,
             loaded: false,
             owed: BTreeMap::new(),
-            storage_seen: Instant::now(),
+            storage_seen: None,
+            storage_due: false,
+            started: Instant::now(),
         }
     }
 
@@ -122,6 +128,7 @@ impl Keeper {
     pub(super) async fn resume(&mut self, live: &Live) -> Result<(), PageError> {
         self.load().await;
         let mark = std::fs::read_to_string(self.profile.join(MARK)).ok().map(|mark| mark.trim().to_owned());
+        live.hold().await?;
         let cookies = live.cookies().await?;
         let (next, new_mark, owed) = match &self.last {
             None => {
@@ -195,7 +202,7 @@ impl Keeper {
                 }
                 Some(order) = self.orders.recv() => self.obey(&live, order).await,
                 _ = tick.tick() => {
-                    let storage = (self.storage_seen.elapsed() > LOOK_AT_STORAGE).then_some(STORAGE);
+                    let storage = (self.storage_seen.unwrap_or(self.started).elapsed() > LOOK_AT_STORAGE).then_some(STORAGE);
                     if let Err(error) = self.look(&live, storage).await {
                         tracing::debug!(instance = self.instance, %error, "the session could not be looked at");
                     }
@@ -208,8 +215,9 @@ impl Keeper {
     async fn look(&mut self, live: &Live, storage: Option<Duration>) -> Result<(), PageError> {
         let cookies = live.cookies().await?;
         let Some(last) = &self.last else { return Ok(()) };
-        let moved = !same_ids(&cookies, &last.session().cookies);
-        let storage = storage.or((moved && self.storage_seen.elapsed() > STORAGE_PAUSE).then_some(STORAGE));
+        self.storage_due |= !same_ids(&cookies, &last.session().cookies);
+        let rested = self.storage_seen.is_none_or(|seen| seen.elapsed() > STORAGE_PAUSE);
+        let storage = storage.or((self.storage_due && rested).then_some(STORAGE));
         let mut kept = last.session().storage.clone();
         if let Some(within) = storage {
             self.pay(live, Instant::now() + within).await;
@@ -218,7 +226,7 @@ impl Keeper {
                 Ok((read, _)) => kept.extend(read),
                 Err(error) => tracing::debug!(instance = self.instance, %error, "storage could not be looked at"),
             }
-            self.storage_seen = Instant::now();
+            (self.storage_seen, self.storage_due) = (Some(Instant::now()), false);
         }
         self.update(Session { cookies, storage: kept }).await;
         Ok(())

@@ -14,13 +14,13 @@ use chromiumoxide::cdp::browser_protocol::page::{
     CreateIsolatedWorldParams, EnableParams as PageEnable, NavigateParams,
 };
 use chromiumoxide::cdp::browser_protocol::storage::GetUsageAndQuotaParams;
-use chromiumoxide::cdp::browser_protocol::target::{CloseTargetParams, CreateTargetParams, WindowState};
+use chromiumoxide::cdp::browser_protocol::target::CloseTargetParams;
 use chromiumoxide::cdp::js_protocol::runtime::{EvaluateParams, ExecutionContextId, RunIfWaitingForDebuggerParams};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use super::live::{DEADLINE, Live};
+use super::live::{DEADLINE, Live, aside};
 use crate::browser::cdp::{CdpError, EventQueue, Incoming, Session};
 use crate::browser::error::PageError;
 use crate::browser::page::Lenient;
@@ -102,11 +102,7 @@ struct Said {
 impl Live {
     /// Opens a tab of the default context for this.
     pub(super) async fn shelf(&self) -> Result<Shelf<'_>, PageError> {
-        let mut target = CreateTargetParams::new("about:blank");
-        target.new_window = Some(true);
-        target.background = Some(true);
-        target.window_state = Some(WindowState::Minimized);
-        let (target, session) = self.opener.open(target).await?;
+        let (target, session) = self.opener.open(aside()).await?;
         let session = self.root.child(&session);
         let queue = session.adopt(QUEUE_BYTES)?;
         let shelf = Shelf { live: self, target, session, queue };
