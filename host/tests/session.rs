@@ -19,7 +19,7 @@ use browser_support::*;
 use webai2api::accounts::{AccountError, Accounts, Holder};
 use webai2api::browser::{Instance, Keeping, Origin, PageSpec, Profile};
 use webai2api::session::archive::ArchiveError;
-use webai2api::session::{Cookie, Secret, Session, Vault};
+use webai2api::session::{Cookie, Secret, Session, Storage, Vault};
 
 /// A site that signs everybody in at `/in`, and out at `/out`.
 fn pages(asked: &str) -> Response {
@@ -98,7 +98,7 @@ fn value<'a>(session: &'a Session, name: &str) -> Option<&'a str> {
 }
 
 /// Everything of a session but the cookie that is over soon.
-fn lasting(session: &Session) -> (BTreeMap<String, Cookie>, &BTreeMap<String, BTreeMap<String, String>>) {
+fn lasting(session: &Session) -> (BTreeMap<String, Cookie>, &Storage) {
     let cookies = session.cookies.iter().filter(|cookie| cookie.name != "brief");
     (cookies.map(|cookie| (cookie.name.clone(), cookie.clone())).collect(), &session.storage)
 }
