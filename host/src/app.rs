@@ -1,5 +1,8 @@
 //! The program as a whole: built from a configuration, and ended in order.
 
+pub(crate) mod keep;
+mod parts;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
@@ -7,16 +10,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::accounts::{Accounts, Holder};
 use crate::config::Config;
-use crate::dispatch::{Dispatcher, Member};
+use crate::dispatch::{Dispatcher, InstancePlan, Member};
 use crate::http::{Edge, Server};
 use crate::instances;
 use crate::lab::demo::{DemoOptions, DemoSite};
 use crate::plugin::{Compiler, Engine, EngineError, Registry, RegistryOptions};
 use crate::store::{DataFolder, Kv};
+use keep::keeping;
+pub(crate) use parts::Parts;
 
 /// The adapter of the demo site.
-const DEMO_ADAPTER: &str = "demo";
+pub(crate) const DEMO_ADAPTER: &str = "demo";
 
 /// Why the program could not start.
 #[derive(Debug, thiserror::Error)]
@@ -74,12 +80,17 @@ impl App {
         let compiler = program.map(|program| Compiler { program, cache });
         let registry = Arc::new(Registry::start(engine, adapters(config, &folder, bundled_adapters, compiler)));
         let plans = instances::plans(config, &folder, demo.as_ref());
-        let members = futures::future::try_join_all(plans.into_iter().map(Member::start));
+        let start = |plan: InstancePlan| {
+            let keeping = keeping(config, &folder, &plan.name, &registry);
+            Member::start(plan, Some(keeping))
+        };
+        let members = futures::future::try_join_all(plans.into_iter().map(start));
         let members = members.await.map_err(internal("egress guard"))?;
         let kv = Arc::new(Kv::new(folder.path().join("kv")));
-        let dispatcher = Dispatcher::start(registry, members, instances::options(config, &kv));
-        let edge =
-            Edge::new(config, &admin_key, dispatcher.clone()).map_err(|error| StartError::Client(error.to_string()))?;
+        let dispatcher = Dispatcher::start(Arc::clone(&registry), members, instances::options(config, &kv));
+        let accounts = accounts(&registry, &dispatcher);
+        let edge = Edge::new(config, &admin_key, dispatcher.clone(), accounts)
+            .map_err(|error| StartError::Client(error.to_string()))?;
         let (host, port) = (config.server.host.as_str(), config.server.port);
         let server = Server::start(host, port, edge).await.map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => StartError::PortInUse(port),
@@ -147,4 +158,19 @@ fn used(config: &Config) -> BTreeSet<String> {
     let workers = config.backend.instances.iter().flat_map(|instance| &instance.workers);
     let named = workers.flat_map(|worker| &worker.adapters).chain(&config.adapters.enabled).cloned();
     named.chain([DEMO_ADAPTER.to_owned()]).collect()
+}
+
+/// All instances, with the adapters that work there.
+fn accounts(registry: &Arc<Registry>, dispatcher: &Dispatcher) -> Accounts {
+    let (registry, dispatcher) = (Arc::clone(registry), dispatcher.clone());
+    Accounts::new(Box::new(move || {
+        let workers = dispatcher.workers();
+        let holder = |member: &Arc<Member>| {
+            let here = workers.iter().filter(|worker| worker.instance == member.name());
+            let adapters: BTreeSet<String> = here.flat_map(|worker| worker.adapters.iter().cloned()).collect();
+            let origins = keep::origins_of(&registry, |id| adapters.contains(id));
+            Holder { instance: Arc::clone(member.instance()), adapters: adapters.into_iter().collect(), origins }
+        };
+        dispatcher.members().iter().map(holder).collect()
+    }))
 }

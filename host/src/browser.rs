@@ -18,7 +18,10 @@ mod traffic;
 
 pub use error::PageError;
 pub use event::{Condition, DialogInfo, Ending, EventBody, Filter, PageEvent, ResponseHead};
-pub use instance::{Instance, InstanceOptions, InstanceState};
+pub use instance::{
+    ArchiveSource, Instance, InstanceOptions, InstanceState, Keeping, SessionImport, SessionImported, SessionRead,
+    StartImport,
+};
 pub use json::{Edit, Pointer};
 pub use launch::{LaunchError, LaunchOptions, MIN_MAJOR, Profile, find};
 pub use origin::Origin;

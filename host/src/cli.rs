@@ -1,11 +1,14 @@
 //! The command line: parse, call, print. Only here is anything printed, the environment read, or an exit code chosen.
 
+mod account;
 mod adapter;
 mod banner;
 mod compile;
 mod config;
 mod key;
 mod kit;
+mod login;
+mod passphrase;
 mod remote;
 mod serve;
 
@@ -61,6 +64,11 @@ enum Command {
     /// Make and look at adapters
     #[command(subcommand)]
     Adapter(adapter::Command),
+    /// List, export and import the accounts of a running server
+    #[command(subcommand)]
+    Account(account::Command),
+    /// Sign in to a site in a window on this desktop; the server must not run meanwhile
+    Login(login::Options),
     /// Compile a component from stdin into a cache (the server's own helper)
     #[command(hide = true)]
     Compile {
@@ -113,6 +121,8 @@ pub fn run() -> ExitCode {
         Command::Config(ConfigCommand::Check) => config::check(&loaded),
         Command::Key(KeyCommand::Show) => key::show(&loaded.config),
         Command::Adapter(command) => adapter::run(&command, &loaded.config),
+        Command::Account(command) => account::run(&command, &loaded.config),
+        Command::Login(options) => login::run(&options, &loaded.config),
         Command::Compile { .. } => Ok(()),
         Command::Key(KeyCommand::Rotate) => key::rotate(&loaded.config),
     };

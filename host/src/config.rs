@@ -3,6 +3,7 @@
 //! Every key stands once in the table of its section's file, with its shape, default and meaning; what is not in a table is
 //! an error that names the nearest key. Nothing here reads a file or the environment: `cli` hands both in.
 
+mod accounts;
 mod adapters;
 mod backend;
 mod browser;
@@ -20,6 +21,7 @@ mod shape;
 mod values;
 mod yaml;
 
+pub use accounts::{Accounts, ImportEntry};
 pub use adapters::Adapters;
 pub use backend::{Backend, Failover, InstanceEntry, LimitsEntry, Strategy, WorkerEntry};
 pub use conversations::Conversations;
@@ -44,6 +46,7 @@ pub struct Config {
     pub backend: Backend,
     pub adapters: Adapters,
     pub conversations: Conversations,
+    pub accounts: Accounts,
     pub deadlines: Deadlines,
     pub limits: Limits,
     pub log: Log,
@@ -65,7 +68,7 @@ impl Config {
     pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         let keys = keys();
         let layered = layers::merge(sources, &keys)?;
-        let config = Self::read(&layered.values);
+        let config = Self::read(&layered.values, sources);
         let problems = config.backend.problems().into_iter();
         let place = || sources.file.as_ref().map_or("the configuration", |(name, _)| name).to_owned();
         let problems: Vec<Problem> =
@@ -76,7 +79,7 @@ impl Config {
         Ok(Loaded { config, warnings: layered.warnings })
     }
 
-    fn read(values: &Values) -> Self {
+    fn read(values: &Values, sources: &Sources) -> Self {
         Self {
             server: Server::read(values),
             browser: Browser::read(values),
@@ -84,6 +87,7 @@ impl Config {
             backend: Backend::read(values),
             adapters: Adapters::read(values),
             conversations: Conversations::read(values),
+            accounts: Accounts::read(values, sources),
             deadlines: Deadlines::read(values),
             limits: Limits::read(values),
             log: Log::read(values),
@@ -93,8 +97,19 @@ impl Config {
 
 /// All keys, section by section.
 pub fn keys() -> Vec<Key> {
-    [log::KEYS, server::KEYS, queue::KEYS, browser::KEYS, backend::KEYS, adapters::KEYS, conversations::KEYS, deadlines::KEYS, limits::KEYS]
-        .concat()
+    let sections = [
+        log::KEYS,
+        server::KEYS,
+        queue::KEYS,
+        browser::KEYS,
+        backend::KEYS,
+        adapters::KEYS,
+        accounts::KEYS,
+        conversations::KEYS,
+        deadlines::KEYS,
+        limits::KEYS,
+    ];
+    sections.concat()
 }
 
 #[cfg(test)]

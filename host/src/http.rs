@@ -19,6 +19,7 @@ mod status;
 
 use std::sync::Arc;
 
+use crate::accounts::Accounts;
 use crate::config::{Config, Limits, Queue, Server as ServerConfig};
 use crate::dispatch::Dispatcher;
 
@@ -31,6 +32,7 @@ pub use server::Server;
 #[derive(Debug)]
 pub struct Edge {
     dispatcher: Dispatcher,
+    accounts: Accounts,
     auth: Authenticator,
     server: ServerConfig,
     limits: Limits,
@@ -45,9 +47,15 @@ impl Edge {
     ///
     /// # Errors
     /// When the client for pictures given by address cannot be built.
-    pub fn new(config: &Config, admin_key: &str, dispatcher: Dispatcher) -> Result<Arc<Self>, fetch::FetchError> {
+    pub fn new(
+        config: &Config,
+        admin_key: &str,
+        dispatcher: Dispatcher,
+        accounts: Accounts,
+    ) -> Result<Arc<Self>, fetch::FetchError> {
         Ok(Arc::new(Self {
             dispatcher,
+            accounts,
             auth: Authenticator::new(admin_key, &config.server.api_keys),
             server: config.server.clone(),
             limits: config.limits,

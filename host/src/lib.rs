@@ -1,5 +1,6 @@
 //! webai2api: AI chat websites as standard APIs. See ARCHITECTURE.md for the map of this crate.
 
+pub mod accounts;
 pub mod app;
 pub mod browser;
 pub mod chat;
@@ -10,7 +11,9 @@ pub mod http;
 pub mod instances;
 pub mod kit;
 pub mod lab;
+pub mod login;
 mod net;
 pub mod plugin;
+pub mod session;
 pub mod store;
 pub mod telemetry;

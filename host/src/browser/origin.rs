@@ -122,6 +122,17 @@ impl Origin {
         hosts && self.scheme == other.scheme && self.port == other.port
     }
 
+    /// Whether it stands for all hosts below one.
+    pub fn is_wildcard(&self) -> bool {
+        self.below
+    }
+
+    /// Whether a cookie of this domain (with a dot before it: of the hosts below, too) is sent to some URL here.
+    pub fn receives(&self, domain: &str) -> bool {
+        let (host, with_below) = domain.strip_prefix('.').map_or((domain, false), |host| (host, true));
+        self.covers(host) || (with_below && (host == self.host || is_below(&self.host, host)))
+    }
+
     /// Whether every URL on the other lies on this one, too.
     pub fn contains(&self, other: &Origin) -> bool {
         let host = match (self.below, other.below) {
@@ -286,6 +297,23 @@ mod tests {
         assert!(overlap("https://*.a.example.com", "https://*.example.com"));
         assert!(!overlap("https://*.example.com", "https://example.com"));
         assert!(!overlap("https://a.example.com", "https://a.example.com:444"));
+    }
+
+    #[test]
+    fn which_cookies_it_receives() {
+        let receives = |origin: &str, domain: &str| Origin::for_tests(origin).receives(domain);
+        for domain in ["chat.example.com", ".chat.example.com", ".example.com"] {
+            assert!(receives("https://chat.example.com", domain), "{domain}");
+        }
+        for domain in
+            ["example.com", "a.chat.example.com", ".a.chat.example.com", "evilchat.example.com", ".other.com", ""]
+        {
+            assert!(!receives("https://chat.example.com", domain), "{domain}");
+        }
+        for domain in [".example.com", "a.example.com", ".a.b.example.com"] {
+            assert!(receives("https://*.example.com", domain), "{domain}");
+        }
+        assert!(!receives("https://*.example.com", "example.com"));
     }
 
     #[test]

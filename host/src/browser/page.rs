@@ -28,7 +28,7 @@ mod upload;
 mod watches;
 mod world;
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -61,6 +61,7 @@ pub use query::Bounds;
 pub use rewrite::{RewriteGrant, Rewriting};
 pub use save::{SavedFile, Source};
 pub use upload::UploadFile;
+pub(super) use world::Lenient;
 
 /// For an act for which the caller named no time.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -162,6 +163,8 @@ struct Shared {
     cancel: CancellationToken,
     /// Navigations of the host's own that are under way: while there is one, nothing but `spec.page` may be opened.
     driving: AtomicU32,
+    /// A person acts in it.
+    by_hand: AtomicBool,
     navigations: AtomicU32,
     acts: AtomicU32,
 }
@@ -199,6 +202,7 @@ impl Page {
             closed: watch::Sender::new(None),
             cancel: CancellationToken::new(),
             driving: AtomicU32::new(0),
+            by_hand: AtomicBool::new(false),
             navigations: AtomicU32::new(0),
             acts: AtomicU32::new(0),
             spec,
@@ -262,6 +266,11 @@ impl Page {
             }
         }
         Err(PageError::Timeout(format!("{button} did not go away")))
+    }
+
+    /// While a person acts in this page (`on`), links of the site may lead to its sign-in pages, too. Never while an adapter has it.
+    pub fn by_hand(&self, on: bool) {
+        self.shared.by_hand.store(on, Ordering::Release);
     }
 
     /// A call is over: what it listened to, watched and expected is removed.

@@ -158,7 +158,7 @@ fn check(path: &Path, fixtures: Option<&Path>) -> anyhow::Result<()> {
     bail!("{} mistakes:\n  {}", findings.wrong.len(), findings.wrong.join("\n  "))
 }
 
-fn has_display() -> bool {
+pub(super) fn has_display() -> bool {
     ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 

@@ -1,5 +1,6 @@
 //! Puts the layers together and finds what is wrong in each.
 
+use super::accounts::SESSION_VARIABLE;
 use super::error::{ConfigError, Problem};
 use super::key::Key;
 use super::node::Node;
@@ -80,6 +81,7 @@ impl Merge<'_> {
             // An empty variable is one that a form or a compose file left blank.
             Some(_) if value.is_empty() => {}
             Some(key) => self.text(*key, &format!("environment variable {name}"), value),
+            None if name.starts_with(SESSION_VARIABLE) => {}
             None if name.starts_with("WEBAI_") && !OTHER_VARIABLES.contains(&name) => {
                 let known: Vec<String> = self.keys.iter().map(Key::variable).collect();
                 let hint = nearest(name, known.iter().map(String::as_str)).map(|n| format!("; did you mean {n}?"));

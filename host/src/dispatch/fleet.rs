@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::lease::Opener;
 use super::{DispatchOptions, Dispatcher, Failure, FailureKind, Health, Inner, InstancePlan, InstanceState, Member, RETRY_AFTER};
+use crate::browser::Keeping;
 
 /// For the requests of an instance that is taken away or started anew.
 const LEAVE: Duration = Duration::from_secs(60);
@@ -51,7 +52,7 @@ impl Dispatcher {
 
     /// Takes over a new configuration. Workers and limits change at once; an instance whose browser must be another one is started
     /// anew when its requests have ended. What was done, a sentence each.
-    pub async fn apply(&self, plans: Vec<InstancePlan>, options: DispatchOptions) -> Vec<String> {
+    pub async fn apply(&self, plans: Vec<(InstancePlan, Keeping)>, options: DispatchOptions) -> Vec<String> {
         let _one = self.0.applying.lock().await;
         let mut done = Vec::new();
         let before = self.0.options();
@@ -61,11 +62,11 @@ impl Dispatcher {
         self.0.board.set_rules(options.rules.clone());
         self.0.options.store(Arc::new(options));
         let members = self.0.all_members();
-        for member in members.iter().filter(|member| !plans.iter().any(|plan| plan.name == member.name())) {
+        for member in members.iter().filter(|member| !plans.iter().any(|(plan, _)| plan.name == member.name())) {
             done.push(format!("instance {} was taken away", member.name()));
             self.0.remove(member).await;
         }
-        for plan in plans {
+        for (plan, keeping) in plans {
             let name = plan.name.clone();
             match members.iter().find(|member| member.name() == name) {
                 Some(member) if member.take_over(&plan) => continue,
@@ -75,7 +76,7 @@ impl Dispatcher {
                 }
                 None => done.push(format!("instance {name} is new")),
             }
-            match Member::start(plan).await {
+            match Member::start(plan, Some(keeping)).await {
                 Ok(member) => self.0.add(member),
                 Err(error) => done.push(format!("instance {name} cannot be started: {error}")),
             }

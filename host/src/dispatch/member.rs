@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::plan::{InstancePlan, Limits, WorkerPlan};
 use crate::browser::guard::Guard;
-use crate::browser::{Instance, InstanceOptions, InstanceState};
+use crate::browser::{Instance, InstanceOptions, InstanceState, Keeping};
 
 /// One of the instances that requests are sent to. Cheap to share.
 #[derive(Debug)]
@@ -26,16 +26,19 @@ struct Changeable {
 }
 
 impl Member {
-    /// Starts a guard, and behind it the browser's supervisor.
+    /// Starts a guard, and behind it the browser's supervisor. `keeping` keeps its session over restarts.
     ///
     /// # Errors
     /// When the guard cannot listen.
-    pub async fn start(plan: InstancePlan) -> io::Result<Arc<Self>> {
+    pub async fn start(plan: InstancePlan, keeping: Option<Keeping>) -> io::Result<Arc<Self>> {
         let guard = Guard::start(plan.guard.clone()).await?;
         let mut launch = plan.launch.clone();
         launch.guard = guard.addr();
         let options = InstanceOptions { name: plan.name.clone(), profile: plan.profile.clone(), launch };
-        let instance = Arc::new(Instance::spawn(options));
+        let instance = Arc::new(match keeping {
+            Some(keeping) => Instance::spawn_kept(options, keeping),
+            None => Instance::spawn(options),
+        });
         let changeable = Changeable { workers: plan.workers.clone(), limits: plan.limits, held: None };
         Ok(Arc::new(Self { instance, plan: Some(plan), changeable: Mutex::new(changeable), _guard: Some(guard) }))
     }

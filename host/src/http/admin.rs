@@ -1,5 +1,6 @@
 //! `/admin/api`: for the operator alone. By the admin key, never from another website's page, and at its own pace.
 
+mod accounts;
 mod adapters;
 mod pace;
 
@@ -27,6 +28,9 @@ pub(super) fn routes() -> Router<Arc<Edge>> {
         .route("/admin/api/adapters/{id}/enable", post(adapters::enable))
         .route("/admin/api/adapters/{id}/rollback", post(adapters::rollback))
         .route("/admin/api/adapters/{id}/logs", get(adapters::logs))
+        .route("/admin/api/accounts", get(accounts::list))
+        .route("/admin/api/accounts/{instance}/export", post(accounts::export))
+        .route("/admin/api/accounts/{instance}/import", post(accounts::import))
         .layer(from_fn(no_store))
 }
 

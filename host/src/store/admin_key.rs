@@ -54,7 +54,7 @@ pub fn rotate_admin_key(folder: &Path) -> Result<String, StoreError> {
     getrandom::fill(&mut random)
         .map_err(|error| StoreError::File { path: path.clone(), source: io::Error::other(error.to_string()) })?;
     let key = format!("wa-{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random));
-    write_private(&path, &format!("{key}\n"))?;
+    write_private(&path, format!("{key}\n"))?;
     Ok(key)
 }
 

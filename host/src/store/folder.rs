@@ -50,11 +50,11 @@ impl DataFolder {
 }
 
 /// Writes a file that only its owner may read, so that at each moment either the old one or the new one is there.
-pub(crate) fn write_private(path: &Path, content: &str) -> Result<(), StoreError> {
+pub(crate) fn write_private(path: &Path, content: impl AsRef<[u8]>) -> Result<(), StoreError> {
     let fail = |source| StoreError::File { path: path.to_owned(), source };
     let new = path.with_extension("new");
     let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new).map_err(fail)?;
-    file.write_all(content.as_bytes()).and_then(|()| file.sync_all()).map_err(fail)?;
+    file.write_all(content.as_ref()).and_then(|()| file.sync_all()).map_err(fail)?;
     fs::rename(&new, path).map_err(fail)
 }
 

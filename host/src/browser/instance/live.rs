@@ -7,8 +7,9 @@ use chromiumoxide::cdp::browser_protocol::browser::{
     BrowserContextId, CloseParams, GetVersionParams, SetDownloadBehaviorBehavior, SetDownloadBehaviorParams,
 };
 use chromiumoxide::cdp::browser_protocol::target::{
-    CreateBrowserContextParams, CreateTargetParams, DisposeBrowserContextParams, SetAutoAttachParams,
+    CreateBrowserContextParams, CreateTargetParams, DisposeBrowserContextParams, SetAutoAttachParams, WindowState,
 };
+use chromiumoxide::cdp::js_protocol::runtime::RunIfWaitingForDebuggerParams;
 use serde::Deserialize;
 
 use super::targets::{Opener, Targets};
@@ -16,16 +17,16 @@ use crate::browser::cdp::{CdpError, Session, Socket};
 use crate::browser::error::PageError;
 use crate::browser::page::{Page, PageSpec, Tab};
 
-const DEADLINE: Duration = Duration::from_secs(15);
+pub(super) const DEADLINE: Duration = Duration::from_secs(15);
 /// How often a browser is asked whether it still answers, and how long it may take: long, because a machine may be busy.
 const ASK_EVERY: Duration = Duration::from_secs(20);
 const ANSWER_WITHIN: Duration = Duration::from_secs(40);
 
 #[derive(Debug)]
 pub(super) struct Live {
-    root: Session,
+    pub(super) root: Session,
     pub(super) version: String,
-    opener: Opener,
+    pub(super) opener: Opener,
     downloads: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -74,6 +75,13 @@ impl Live {
         Err(opened)
     }
 
+    /// Opens an empty window that stays. With the last window of a profile Chromium forgets the cookies that have no expiry.
+    pub(super) async fn hold(&self) -> Result<(), PageError> {
+        let (_, session) = self.opener.open(aside()).await?;
+        self.root.child(&session).tell(RunIfWaitingForDebuggerParams::default())?;
+        Ok(())
+    }
+
     async fn new_context(&self) -> Result<BrowserContextId, PageError> {
         let params = CreateBrowserContextParams { dispose_on_detach: Some(true), ..Default::default() };
         let context = self.root.execute(params, DEADLINE).await?.browser_context_id;
@@ -99,6 +107,15 @@ impl Live {
             tracing::debug!(%error, "closing the browser");
         }
     }
+}
+
+/// A window of the default context that is in nobody's way.
+pub(super) fn aside() -> CreateTargetParams {
+    let mut target = CreateTargetParams::new("about:blank");
+    target.new_window = Some(true);
+    target.background = Some(true);
+    target.window_state = Some(WindowState::Minimized);
+    target
 }
 
 /// No downloads to the operator's disk, and no permission (clipboard, camera, place, notifications) without a question.

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::InstanceState;
+use super::keeper::Keeper;
 use super::live::Live;
 use super::targets::Targets;
 use crate::browser::cdp;
@@ -34,6 +35,8 @@ pub(super) struct Supervisor {
     pub(super) name: String,
     pub(super) profile: ProfileDir,
     pub(super) launch: LaunchOptions,
+    /// None: nobody keeps the session.
+    pub(super) keeper: Option<Keeper>,
     pub(super) state: watch::Sender<InstanceState>,
     pub(super) live: watch::Sender<Option<Arc<Live>>>,
     pub(super) stop: CancellationToken,
@@ -41,7 +44,7 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(super) async fn run(self) {
+    pub(super) async fn run(mut self) {
         let mut attempt = 0;
         while !self.stop.is_cancelled() && !self.kill.is_cancelled() {
             let started = Instant::now();
@@ -83,10 +86,26 @@ impl Supervisor {
     }
 
     /// Until the browser dies or is stopped; it is gone and reaped at the return.
-    async fn serve(&self, mut process: Process, live: Arc<Live>, targets: Targets) -> Ended {
+    async fn serve(&mut self, mut process: Process, live: Arc<Live>, targets: Targets) -> Ended {
         let version = live.version.clone();
         tracing::info!(instance = self.name, version, pid = process.pid(), "the browser is ready");
         let mut targets = AbortOnDropHandle::new(tokio::spawn(targets.run()));
+        let mut keeper = self.keeper.take();
+        let resumed = tokio::select! {
+            resumed = resume(keeper.as_mut(), &live) => resumed,
+            () = self.stop.cancelled() => Err(Ended::Stopped),
+            () = self.kill.cancelled() => Err(Ended::Died("dropped".into())),
+            status = process.exited() => Err(Ended::Died(format!("the browser ended: {status}"))),
+        };
+        if let Err(ended) = resumed {
+            // Nobody has seen this browser, and what it has is not what it should have: nothing of it is kept.
+            self.keeper = keeper;
+            let grace = if matches!(ended, Ended::Stopped) { CLOSE_GRACE } else { Duration::ZERO };
+            live.close().await;
+            process.end(grace).await;
+            return ended;
+        }
+        let keeping = keeper.map(|keeper| keeper.start(Arc::clone(&live)));
         self.live.send_replace(Some(Arc::clone(&live)));
         self.state.send_replace(InstanceState::Ready { version, pid: process.pid() });
         let ended = tokio::select! {
@@ -99,8 +118,15 @@ impl Supervisor {
         self.live.send_replace(None);
         match &ended {
             Ended::Stopped => {
+                let mut keeper = match keeping {
+                    Some(keeping) => keeping.finish().await,
+                    None => None,
+                };
                 live.close().await;
-                process.end(CLOSE_GRACE).await;
+                let in_order = process.end(CLOSE_GRACE).await;
+                if in_order && let Some(keeper) = &mut keeper {
+                    keeper.closed().await;
+                }
             }
             Ended::Died(reason) => {
                 // Before the process is reaped: nobody shall take a dead browser for one that is ready.
@@ -108,6 +134,9 @@ impl Supervisor {
                 let stderr = process.stderr_tail();
                 tracing::warn!(instance = self.name, reason, stderr, "the browser is gone");
                 process.end(Duration::ZERO).await;
+                if let Some(keeping) = keeping {
+                    self.keeper = keeping.give_up().await;
+                }
             }
         }
         ended
@@ -129,6 +158,13 @@ impl Supervisor {
             () = tokio::time::sleep(wait) => true,
         }
     }
+}
+
+/// Brings the session back before anybody has a page.
+async fn resume(keeper: Option<&mut Keeper>, live: &Live) -> Result<(), Ended> {
+    let Some(keeper) = keeper else { return Ok(()) };
+    let failed = |error| Ended::Died(format!("the browser's session could not be brought back: {error}"));
+    keeper.resume(live).await.map_err(failed)
 }
 
 /// Doubles with each attempt, up to half a minute, three quarters to five quarters of it by `jitter` (0 to 255), so that

@@ -68,7 +68,7 @@ impl Process {
         let mut command = spawner::tied(executable);
         command
             .args(flags::arguments(options, profile, sandbox))
-            // A browser has no use for the key of the API.
+            // A browser has no use for the key of the API, nor for passphrases and sessions.
             .env_remove("AUTH_TOKEN")
             // There is mostly no bus, and looking for one fills the log.
             .env("DBUS_SESSION_BUS_ADDRESS", "disabled:")
@@ -78,6 +78,9 @@ impl Process {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WEBAI_")) {
+            command.env_remove(name);
+        }
         let mut child = spawner::spawn(command).await.map_err(|e| LaunchError::Spawn(e.to_string()))?;
         if let Some(pid) = child.id()
             && let Err(error) = profile::record(profile, pid)
@@ -125,15 +128,17 @@ impl Process {
         show(self.child.wait().await.ok())
     }
 
-    /// Waits for its end for so long, then kills it; reaped in either case.
-    pub(in crate::browser) async fn end(mut self, grace: Duration) {
-        if tokio::time::timeout(grace, self.child.wait()).await.is_err() {
+    /// Waits for its end for so long, then kills it; reaped in either case. True if it ended by itself.
+    pub(in crate::browser) async fn end(mut self, grace: Duration) -> bool {
+        let by_itself = tokio::time::timeout(grace, self.child.wait()).await.is_ok();
+        if !by_itself {
             tracing::warn!("the browser did not close in {grace:?} and is killed");
             if let Err(error) = self.child.kill().await {
                 tracing::warn!(%error, "the browser cannot be killed");
             }
         }
         profile::forget(&self.profile);
+        by_itself
     }
 }
 

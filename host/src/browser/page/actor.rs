@@ -122,6 +122,7 @@ impl Actor {
         let paused = Paused::deserialize(&event.params).map_err(|e| Unreadable(e.to_string()))?;
         let session = self.shared.session.child(&event.session);
         let driven = self.shared.driving.load(Ordering::Acquire) > 0;
+        self.fence.by_hand = self.shared.by_hand.load(Ordering::Acquire);
         match self.fence.decide(&paused, driven) {
             Verdict::Continue => {
                 if paused.frame_id == self.shared.target

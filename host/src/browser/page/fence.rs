@@ -106,6 +106,8 @@ pub(super) struct Fence {
     chains: VecDeque<(String, bool)>,
     /// The host itself opens `about:blank`.
     leading_away: bool,
+    /// A person acts in this page: the site's own links may lead to a sign-in page.
+    pub(super) by_hand: bool,
 }
 
 impl Fence {
@@ -118,6 +120,7 @@ impl Fence {
             place: Place::Blank,
             chains: VecDeque::new(),
             leading_away: false,
+            by_hand: false,
         }
     }
 
@@ -138,8 +141,7 @@ impl Fence {
         }
         // On a sign-in page the page and the operator go on by themselves; else it takes a server's redirect.
         let by_redirect = paused.redirected_request_id.is_some();
-        let from_pass = self.place == Place::Pass && !driven;
-        if pass_allowed && (by_redirect || from_pass) && matches(&self.pass, &url) {
+        if pass_allowed && (by_redirect || self.is_free(driven)) && matches(&self.pass, &url) {
             return Verdict::Continue;
         }
         refuse(Some(&url))
@@ -158,12 +160,18 @@ impl Fence {
         let from_entry = paused.request.method == "GET"
             && *url == bare
             && fragment.unwrap_or_default() == self.entry.fragment().unwrap_or_default();
-        let allowed = from_entry || (self.place == Place::Pass && !driven);
+        let allowed = from_entry || self.is_free(driven);
         if self.chains.len() == CHAINS {
             self.chains.pop_front();
         }
         self.chains.push_back((loader.to_owned(), allowed));
         allowed
+    }
+
+    /// Whether a sign-in page may be opened without a server's redirect: by itself or a person, from one; by a person, from
+    /// anywhere.
+    fn is_free(&self, driven: bool) -> bool {
+        !driven && (self.by_hand || self.place == Place::Pass)
     }
 
     fn chain(&self, loader: &str) -> bool {

@@ -233,7 +233,7 @@ impl Worlds {
 /// A typed command whose answer is read here: the crate's type demands fields that Chromium may leave out.
 #[derive(Debug, serde::Serialize)]
 #[serde(transparent)]
-pub(super) struct Lenient<C>(pub(super) C);
+pub(in crate::browser) struct Lenient<C>(pub(in crate::browser) C);
 
 impl<C: chromiumoxide::Method> chromiumoxide::Method for Lenient<C> {
     fn identifier(&self) -> chromiumoxide::types::MethodId {

@@ -22,8 +22,13 @@ pub(in crate::cli) struct Api {
 }
 
 impl Api {
-    /// By flags, environment and configuration.
+    /// That of adapters, by flags, environment and configuration.
     pub(in crate::cli) fn of(server: &Server, config: &Config) -> anyhow::Result<Self> {
+        Self::at("adapters", server, config)
+    }
+
+    /// One part of it.
+    pub(in crate::cli) fn at(part: &str, server: &Server, config: &Config) -> anyhow::Result<Self> {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let url = server.url.clone().or_else(|| set("WEBAI_URL"));
         let url = url.unwrap_or_else(|| format!("http://127.0.0.1:{}", config.server.port));
@@ -40,7 +45,7 @@ impl Api {
         let local = ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|start| url.starts_with(start));
         let builder = Client::builder().timeout(PATIENCE);
         let client = if local { builder.no_proxy() } else { builder }.build()?;
-        Ok(Self { client, base: format!("{}/admin/api/adapters", url.trim_end_matches('/')), key })
+        Ok(Self { client, base: format!("{}/admin/api/{part}", url.trim_end_matches('/')), key })
     }
 
     pub(in crate::cli) async fn get(&self, path: &str) -> anyhow::Result<Value> {

@@ -74,6 +74,7 @@ texts! {
         "`after`, `lines` and `wait` must be whole numbers.",
         "`after`、`lines` 和 `wait` 必须是非负整数。";
     adapter_change(reason): "It was not done: {reason}.", "操作未执行：{reason}。";
+    account_order(reason): "It was not done: {reason}.", "操作未执行：{reason}。";
 
     // A field, and what is wrong with it.
     missing(field): "`{field}` is missing.", "缺少 `{field}`。";

@@ -156,7 +156,7 @@ impl LockFile {
         }
         if let Some(path) = &self.path {
             let text = serde_json::to_string_pretty(&self.lock).map_err(|e| e.to_string())?;
-            store::write_private(path, &format!("{text}\n")).map_err(|e| e.to_string())?;
+            store::write_private(path, format!("{text}\n")).map_err(|e| e.to_string())?;
         }
         self.written = self.lock.clone();
         Ok(())

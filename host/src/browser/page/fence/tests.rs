@@ -43,6 +43,21 @@ fn show(fence: &mut Fence, loader: &str, url: &str) -> bool {
 }
 
 #[test]
+fn a_person_may_follow_a_link_to_a_sign_in_page_and_an_adapter_may_not() {
+    let mut fence = fence();
+    assert!(!ask(&mut fence, "L1", "https://accounts.test/login", false, false));
+    fence.by_hand = true;
+    assert!(
+        !ask(&mut fence, "L2", "https://accounts.test/login", false, true),
+        "the host's own navigation is nobody's hand"
+    );
+    assert!(!ask(&mut fence, "L3", "https://evil.test/", false, false));
+    assert!(ask(&mut fence, "L4", "https://accounts.test/login", false, false));
+    assert!(show(&mut fence, "L4", "https://accounts.test/login"));
+    assert_eq!(fence.place(), Place::Pass);
+}
+
+#[test]
 fn only_page_origins_are_opened() {
     let mut fence = fence();
     assert!(ask(&mut fence, "L", "https://chat.test/c/1", false, false));

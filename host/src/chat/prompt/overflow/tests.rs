@@ -22,7 +22,8 @@ fn request(turns: Vec<Turn>) -> Request {
         stop: Vec::new(),
         max_tokens: None,
         options: std::collections::BTreeMap::new(),
-        temporary: true,
+        temporary: None,
+        caller: String::new(),
         fingerprint: None,
     }
 }
