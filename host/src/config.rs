@@ -8,6 +8,7 @@ mod backend;
 mod browser;
 mod deadlines;
 mod error;
+mod history;
 mod key;
 mod layers;
 mod limits;
@@ -24,12 +25,13 @@ pub use backend::{Backend, Failover, InstanceEntry, Strategy, WorkerEntry};
 pub use browser::{Browser, Proxy, ProxyKind, Sandbox};
 pub use deadlines::Deadlines;
 pub use error::{ConfigError, Problem};
+pub use history::{History, HistoryMode};
 pub use key::Key;
 pub use layers::Sources;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use queue::Queue;
-pub use server::{ApiKeyEntry, Beat, NonStreamBeat, Reasoning, Server};
+pub use server::{ApiKeyEntry, Beat, MediaForm, NonStreamBeat, Reasoning, Server};
 
 use values::Values;
 
@@ -43,6 +45,7 @@ pub struct Config {
     pub adapters: Adapters,
     pub deadlines: Deadlines,
     pub limits: Limits,
+    pub history: History,
     pub log: Log,
 }
 
@@ -75,6 +78,7 @@ impl Config {
             adapters: Adapters::read(values),
             deadlines: Deadlines::read(values),
             limits: Limits::read(values),
+            history: History::read(values),
             log: Log::read(values),
         }
     }
@@ -82,8 +86,18 @@ impl Config {
 
 /// All keys, section by section.
 pub fn keys() -> Vec<Key> {
-    [log::KEYS, server::KEYS, queue::KEYS, browser::KEYS, backend::KEYS, adapters::KEYS, deadlines::KEYS, limits::KEYS]
-        .concat()
+    [
+        log::KEYS,
+        server::KEYS,
+        queue::KEYS,
+        browser::KEYS,
+        backend::KEYS,
+        adapters::KEYS,
+        deadlines::KEYS,
+        limits::KEYS,
+        history::KEYS,
+    ]
+    .concat()
 }
 
 #[cfg(test)]

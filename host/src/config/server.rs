@@ -44,6 +44,18 @@ pub(super) const KEYS: &[Key] = &[
         "reasoning_content",
         "how a model's visible reasoning is sent; a request may say otherwise by the header x-webai-reasoning",
     ),
+    Key::new(
+        "server.media",
+        Shape::Choice(&["url", "data"]),
+        "url",
+        "how pictures and files of an answer are sent: as links to this server (see history.mediaTtl) or as data: URIs; a request may say otherwise by the header x-webai-media",
+    ),
+    Key::new(
+        "server.publicUrl",
+        Shape::Text,
+        "",
+        "where clients reach this server, such as https://ai.example.com, for links to pictures; empty: as each request was addressed",
+    ),
     Key::unused("server.imageMarkdown", "pictures are always Markdown here"),
 ];
 
@@ -92,6 +104,26 @@ impl Reasoning {
     }
 }
 
+/// How pictures and files of an answer are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaForm {
+    /// As a link to this server, which keeps them for a while.
+    Url,
+    /// As `data:` URIs.
+    Data,
+}
+
+impl MediaForm {
+    /// By its name in the configuration.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name.trim().to_ascii_lowercase().as_str() {
+            "url" => Some(Self::Url),
+            "data" => Some(Self::Data),
+            _ => None,
+        }
+    }
+}
+
 /// A key for API clients.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKeyEntry {
@@ -118,6 +150,9 @@ pub struct Server {
     pub beat_interval: Duration,
     pub hold_status: Duration,
     pub reasoning: Reasoning,
+    pub media: MediaForm,
+    /// Without a slash at its end.
+    pub public_url: Option<String>,
 }
 
 impl std::fmt::Debug for Server {
@@ -150,6 +185,10 @@ impl Server {
             beat_interval: values.duration("server.keepalive.interval").max(Duration::from_millis(100)),
             hold_status: values.duration("server.keepalive.holdStatus"),
             reasoning: Reasoning::parse(&values.text("server.reasoning")).unwrap_or(Reasoning::ReasoningContent),
+            media: MediaForm::parse(&values.text("server.media")).unwrap_or(MediaForm::Url),
+            public_url: values
+                .optional_text("server.publicUrl")
+                .map(|url| url.trim_end_matches('/').to_owned()),
         }
     }
 }
