@@ -15,10 +15,13 @@ use crate::http::{Edge, Server};
 use crate::lab::demo::{DemoOptions, DemoSite};
 use crate::net::DEMO_HOST;
 use crate::plugin::{Compiler, Deadlines, Engine, EngineError, Registry, RegistryOptions};
-use crate::store::{DataFolder, Kv};
+use crate::store::{DataFolder, Database, Kv, Media};
 
 /// The adapter of the demo site.
 const DEMO_ADAPTER: &str = "demo";
+
+/// For the history to reach the disk at the end.
+const CLOSE: Duration = Duration::from_secs(2);
 
 /// Why the program could not start.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +60,7 @@ pub struct App {
     server: Server,
     dispatcher: Dispatcher,
     instance: Arc<Instance>,
+    database: Database,
     drain: Duration,
     _guard: Guard,
     _demo: Option<DemoSite>,
@@ -82,14 +86,17 @@ impl App {
         let registry = Arc::new(Registry::start(engine, adapters(config, &folder, bundled_adapters, compiler)));
         let instance = Arc::new(Instance::spawn(instance(config, &folder, guard.addr())));
         let dispatcher = Dispatcher::start(registry, Arc::clone(&instance), dispatch(config, &folder));
-        let edge =
-            Edge::new(config, &admin_key, dispatcher.clone()).map_err(|error| StartError::Client(error.to_string()))?;
+        let database = Database::open(folder.path(), &config.history);
+        let media = Media::new(folder.path(), database.clone());
+        let edge = Edge::new(config, &admin_key, dispatcher.clone(), database.clone(), media)
+            .map_err(|error| StartError::Client(error.to_string()))?;
         let (host, port) = (config.server.host.as_str(), config.server.port);
         let server = Server::start(host, port, edge).await.map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => StartError::PortInUse(port),
             _ => StartError::Listen { address: format!("{host}:{port}"), source },
         })?;
-        Ok(Self { server, dispatcher, instance, drain: config.deadlines.drain, _guard: guard, _demo: demo, folder })
+        let drain = config.deadlines.drain;
+        Ok(Self { server, dispatcher, instance, database, drain, _guard: guard, _demo: demo, folder })
     }
 
     /// Where it listens.
@@ -106,7 +113,7 @@ impl App {
     /// the disk. True if no request was cut off.
     pub async fn stop(self) -> bool {
         let (finished, ()) = tokio::join!(self.server.drain(self.drain), self.dispatcher.drain(self.drain));
-        self.instance.stop().await;
+        tokio::join!(self.instance.stop(), self.database.close(CLOSE));
         finished
     }
 }

@@ -11,7 +11,9 @@ mod error;
 mod fetch;
 mod health;
 mod language;
+mod links;
 mod media;
+mod media_files;
 mod openai;
 mod router;
 mod server;
@@ -21,6 +23,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, Limits, Queue, Server as ServerConfig};
 use crate::dispatch::Dispatcher;
+use crate::store::{Database, Media};
 
 pub use auth::{Authenticator, Caller};
 pub use error::ApiError;
@@ -36,6 +39,8 @@ pub struct Edge {
     limits: Limits,
     queue: Queue,
     fetcher: fetch::Fetcher,
+    database: Database,
+    media: Media,
     /// Of changes to adapters.
     pace: admin::Pace,
 }
@@ -45,7 +50,13 @@ impl Edge {
     ///
     /// # Errors
     /// When the client for pictures given by address cannot be built.
-    pub fn new(config: &Config, admin_key: &str, dispatcher: Dispatcher) -> Result<Arc<Self>, fetch::FetchError> {
+    pub fn new(
+        config: &Config,
+        admin_key: &str,
+        dispatcher: Dispatcher,
+        database: Database,
+        media: Media,
+    ) -> Result<Arc<Self>, fetch::FetchError> {
         Ok(Arc::new(Self {
             dispatcher,
             auth: Authenticator::new(admin_key, &config.server.api_keys),
@@ -53,6 +64,8 @@ impl Edge {
             limits: config.limits,
             queue: config.queue.clone(),
             fetcher: fetch::Fetcher::new(config.limits.fetch_timeout, config.limits.image_bytes)?,
+            database,
+            media,
             pace: admin::Pace::default(),
         }))
     }

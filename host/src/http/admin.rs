@@ -1,6 +1,7 @@
 //! `/admin/api`: for the operator alone. By the admin key, never from another website's page, and at its own pace.
 
 mod adapters;
+mod history;
 mod pace;
 
 use std::sync::Arc;
@@ -27,6 +28,9 @@ pub(super) fn routes() -> Router<Arc<Edge>> {
         .route("/admin/api/adapters/{id}/enable", post(adapters::enable))
         .route("/admin/api/adapters/{id}/rollback", post(adapters::rollback))
         .route("/admin/api/adapters/{id}/logs", get(adapters::logs))
+        .route("/admin/api/requests", get(history::list).delete(history::delete_all))
+        .route("/admin/api/requests/{id}", get(history::one).delete(history::delete))
+        .route("/admin/api/statistics", get(history::statistics))
         .layer(from_fn(no_store))
 }
 

@@ -5,6 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -33,6 +34,14 @@ pub struct MediaFile {
     pub size: u64,
     /// In milliseconds since 1970.
     pub expires: i64,
+}
+
+impl MediaFile {
+    /// How long its link lasts from now on.
+    pub fn left(&self) -> Duration {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Duration::from_millis(u64::try_from(self.expires).unwrap_or(0)).saturating_sub(now)
+    }
 }
 
 impl Media {
