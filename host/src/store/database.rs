@@ -36,13 +36,15 @@ pub(super) use media::{NewFile, place, unfinished};
 pub use record::{RequestQuery, RequestRecord, Sizes, Stages, StoredRequest, Tokens, TryRecord};
 pub use statistics::{Bucket, Latency, StatisticsRow};
 use readers::Readers;
-use writer::{Command, Pass, Write, Writer};
+use writer::{Command, Pass, Trouble, Write, Writer};
 
 /// Pieces of work that may wait for the writer, and their bytes.
 const WAITING: usize = 4096;
 const WAITING_BYTES: usize = 64 << 20;
 /// How long anybody waits for the database.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The same trouble is told once in this time, and a file that could not be opened is tried again as often.
+const PAUSE: Duration = Duration::from_secs(60);
 /// How often old things are looked for.
 const TICK: Duration = Duration::from_secs(60);
 
@@ -142,12 +144,28 @@ impl Database {
     /// Begins to open `<folder>/webai2api.db`, and returns at once: what is given before it is open is written then.
     /// Must be called in a Tokio runtime.
     pub fn open(folder: &Path, history: &History) -> Self {
+        Self::open_with(folder, history, PAUSE)
+    }
+
+    fn open_with(folder: &Path, history: &History, pause: Duration) -> Self {
         let (commands, receiver) = mpsc::channel(WAITING);
         let (tell, state) = watch::channel(DatabaseState::Opening);
         let history = Arc::new(ArcSwap::from_pointee(history.clone()));
         let (counters, clock) = (Arc::new(Counters::default()), Arc::new(Clock::new()));
         let readers = Readers::new(open::path(folder));
-        let writer = Writer::new(folder, receiver, tell, &history, &counters, &clock, readers.generation());
+        let writer = Writer {
+            folder: folder.to_owned(),
+            commands: receiver,
+            state: tell,
+            history: Arc::clone(&history),
+            counters: Arc::clone(&counters),
+            clock: Arc::clone(&clock),
+            generation: readers.generation(),
+            pause,
+            connection: None,
+            tried: None,
+            trouble: Trouble::default(),
+        };
         let ticker = AbortOnDropHandle::new(tokio::spawn(tick(commands.downgrade())));
         // It ends when the last sender is gone.
         let spawned = std::thread::Builder::new().name("database".into()).spawn(move || writer.run());
@@ -195,6 +213,12 @@ impl Database {
             self.shared.commands.send(Command::Close(done)).await.is_err() || closed.await.is_ok()
         };
         timeout(deadline, closing).await.unwrap_or(false)
+    }
+
+    /// Has old things looked for as soon as may be.
+    pub(in crate::store) fn tend_soon(&self) {
+        // A full channel means that it will not be long.
+        let _ = self.shared.commands.try_send(Command::Tick);
     }
 
     /// Gives work to the writer and does not wait. What does not fit is dropped, and the log says so.

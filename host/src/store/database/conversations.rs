@@ -161,7 +161,7 @@ fn put(pass: &mut Pass<'_>, key: &ConversationKey, id: &str, turns: u64) -> rusq
 }
 
 /// Lets the least recently used go.
-fn bound(connection: &Connection, most: i64) -> rusqlite::Result<()> {
+pub(super) fn bound(connection: &Connection, most: i64) -> rusqlite::Result<()> {
     let total: i64 =
         connection.prepare_cached("SELECT count(*) FROM conversations")?.query_row([], |row| row.get(0))?;
     if total > most {
@@ -172,13 +172,4 @@ fn bound(connection: &Connection, most: i64) -> rusqlite::Result<()> {
             .execute([total - most])?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-
-    pub(crate) fn bound_to(connection: &Connection, most: i64) {
-        bound(connection, most).unwrap();
-    }
 }

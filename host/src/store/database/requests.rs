@@ -56,6 +56,8 @@ impl Database {
     /// When the database does not answer.
     pub async fn delete_requests(&self) -> Result<u64, DatabaseError> {
         let deleted = self.write(|pass| pass.connection.execute("DELETE FROM requests", [])).await?;
+        // The disk gets its room back.
+        self.tend_soon();
         Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
     }
 }

@@ -1,6 +1,6 @@
 //! The thread that writes.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -16,8 +16,6 @@ use crate::config::History;
 
 /// Pieces of work in one transaction.
 const BATCH: usize = 256;
-/// The same trouble is told once in this time, and a file that could not be opened is tried again as often.
-const PAUSE: Duration = Duration::from_secs(60);
 
 /// What one piece of work has before it.
 pub(super) struct Pass<'a> {
@@ -45,22 +43,24 @@ pub(super) enum Command {
 }
 
 pub(super) struct Writer {
-    folder: PathBuf,
-    commands: mpsc::Receiver<Command>,
-    state: watch::Sender<DatabaseState>,
-    history: Arc<ArcSwap<History>>,
-    counters: Arc<Counters>,
-    clock: Arc<Clock>,
-    generation: Arc<AtomicU64>,
-    connection: Option<Connection>,
+    pub(super) folder: PathBuf,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) state: watch::Sender<DatabaseState>,
+    pub(super) history: Arc<ArcSwap<History>>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) clock: Arc<Clock>,
+    pub(super) generation: Arc<AtomicU64>,
+    /// The same trouble is told once in this time, and a file that could not be opened is tried again as often.
+    pub(super) pause: Duration,
+    pub(super) connection: Option<Connection>,
     /// When the file was last tried, while there is no connection.
-    tried: Option<Instant>,
-    trouble: Trouble,
+    pub(super) tried: Option<Instant>,
+    pub(super) trouble: Trouble,
 }
 
 /// What has not been told yet.
 #[derive(Default)]
-struct Trouble {
+pub(super) struct Trouble {
     failed: u64,
     reason: String,
     dropped: u64,
@@ -68,29 +68,6 @@ struct Trouble {
 }
 
 impl Writer {
-    pub(super) fn new(
-        folder: &Path,
-        commands: mpsc::Receiver<Command>,
-        state: watch::Sender<DatabaseState>,
-        history: &Arc<ArcSwap<History>>,
-        counters: &Arc<Counters>,
-        clock: &Arc<Clock>,
-        generation: Arc<AtomicU64>,
-    ) -> Self {
-        Self {
-            folder: folder.to_owned(),
-            commands,
-            state,
-            history: Arc::clone(history),
-            counters: Arc::clone(counters),
-            clock: Arc::clone(clock),
-            generation,
-            connection: None,
-            tried: None,
-            trouble: Trouble::default(),
-        }
-    }
-
     /// Until the last handle is gone or it is told to close.
     pub(super) fn run(mut self) {
         self.open();
@@ -152,7 +129,7 @@ impl Writer {
     /// Opens it again if it is time to.
     fn reopen(&mut self) {
         let refused = matches!(*self.state.borrow(), DatabaseState::Refused(_));
-        let early = self.tried.is_some_and(|tried| tried.elapsed() < PAUSE);
+        let early = self.tried.is_some_and(|tried| tried.elapsed() < self.pause);
         if self.connection.is_none() && !refused && !early {
             self.open();
         }
@@ -234,7 +211,7 @@ impl Writer {
     fn tell(&mut self) {
         let dropped = self.counters.dropped.load(Ordering::Relaxed);
         let new = dropped - self.trouble.dropped;
-        let early = self.trouble.told.is_some_and(|told| told.elapsed() < PAUSE);
+        let early = self.trouble.told.is_some_and(|told| told.elapsed() < self.pause);
         if early || (new == 0 && self.trouble.failed == 0) {
             return;
         }
