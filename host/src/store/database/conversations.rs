@@ -117,7 +117,7 @@ impl Database {
 }
 
 fn find(connection: &Connection, key: &ConversationKey) -> rusqlite::Result<Option<Conversation>> {
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare(
         "SELECT conversation, created, used, turns FROM conversations \
          WHERE instance = ?1 AND adapter = ?2 AND model = ?3 AND prefix = ?4",
     )?;
@@ -130,20 +130,20 @@ fn find(connection: &Connection, key: &ConversationKey) -> rusqlite::Result<Opti
 
 fn forget(connection: &Connection, site: [&str; 3]) -> rusqlite::Result<usize> {
     connection
-        .prepare_cached("DELETE FROM conversations WHERE instance = ?1 AND adapter = ?2 AND conversation = ?3")?
+        .prepare("DELETE FROM conversations WHERE instance = ?1 AND adapter = ?2 AND conversation = ?3")?
         .execute(site)
 }
 
 fn put(pass: &mut Pass<'_>, key: &ConversationKey, id: &str, turns: u64) -> rusqlite::Result<()> {
     let (connection, now) = (pass.connection, pass.now.ms);
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare(
         "SELECT min(created) FROM conversations WHERE instance = ?1 AND adapter = ?2 AND conversation = ?3",
     )?;
     let site = [key.instance.as_str(), key.adapter.as_str(), id];
     let created: Option<i64> = statement.query_row(site, |row| row.get(0))?;
     forget(connection, site)?;
     connection
-        .prepare_cached(
+        .prepare(
             "INSERT OR REPLACE INTO conversations (instance, adapter, model, prefix, conversation, created, used, turn, turns) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, (SELECT ifnull(max(turn), 0) + 1 FROM conversations), ?8)",
         )?
@@ -163,10 +163,10 @@ fn put(pass: &mut Pass<'_>, key: &ConversationKey, id: &str, turns: u64) -> rusq
 /// Lets the least recently used go.
 pub(super) fn bound(connection: &Connection, most: i64) -> rusqlite::Result<()> {
     let total: i64 =
-        connection.prepare_cached("SELECT count(*) FROM conversations")?.query_row([], |row| row.get(0))?;
+        connection.prepare("SELECT count(*) FROM conversations")?.query_row([], |row| row.get(0))?;
     if total > most {
         connection
-            .prepare_cached(
+            .prepare(
                 "DELETE FROM conversations WHERE turn IN (SELECT turn FROM conversations ORDER BY turn LIMIT ?1)",
             )?
             .execute([total - most])?;

@@ -81,12 +81,12 @@ fn put(pass: &mut Pass<'_>, file: &NewFile, ttl: Duration) -> rusqlite::Result<(
     pass.garbage.retain(|path| *path != file.place);
     let (connection, now) = (pass.connection, pass.now.ms);
     connection
-        .prepare_cached("INSERT INTO media VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
+        .prepare("INSERT INTO media VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
         .execute(params![file.sha256, int(file.size), now])?;
     // As the system's clock has it: it is this one that clients see.
     let expires = clock::wall().saturating_add(millis(ttl));
     connection
-        .prepare_cached("INSERT INTO media_links VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .prepare("INSERT INTO media_links VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(params![file.token, file.sha256, file.mime, now, expires])?;
     let folder = shelves(&file.place);
     shrink(connection, pass.history.media_max_size, Some(&file.sha256), folder, pass.garbage)
@@ -105,7 +105,7 @@ fn shelves(place: &Path) -> &Path {
 }
 
 fn link(connection: &Connection, token: &[u8; 32], now: i64) -> rusqlite::Result<Option<Link>> {
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare(
         "SELECT media.sha256, mime, size, expires FROM media_links JOIN media USING (sha256) \
          WHERE token = ?1 AND expires > ?2",
     )?;
@@ -123,7 +123,7 @@ pub(super) fn expire(pass: &mut Pass<'_>, folder: &Path) -> rusqlite::Result<()>
     let latest = now.ms.saturating_add(millis(pass.history.media_ttl));
     connection.execute("UPDATE media_links SET expires = ?1 WHERE expires > ?2", [latest, future])?;
     connection.execute("DELETE FROM media_links WHERE expires <= ?1", [now.ms])?;
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare(
         "DELETE FROM media WHERE NOT EXISTS (SELECT 1 FROM media_links WHERE media_links.sha256 = media.sha256) \
          RETURNING sha256",
     )?;
@@ -143,11 +143,11 @@ fn shrink(
     garbage: &mut Vec<PathBuf>,
 ) -> rusqlite::Result<()> {
     let mut total: i64 =
-        connection.prepare_cached("SELECT ifnull(sum(size), 0) FROM media")?.query_row([], |row| row.get(0))?;
+        connection.prepare("SELECT ifnull(sum(size), 0) FROM media")?.query_row([], |row| row.get(0))?;
     if total <= int(most) {
         return Ok(());
     }
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare(
         "SELECT sha256, size, max(expires) AS until FROM media JOIN media_links USING (sha256) \
          WHERE sha256 IS NOT ?1 GROUP BY sha256 ORDER BY until",
     )?;
@@ -157,7 +157,7 @@ fn shrink(
         if total <= int(most) {
             break;
         }
-        connection.prepare_cached("DELETE FROM media WHERE sha256 = ?1")?.execute([&sha256])?;
+        connection.prepare("DELETE FROM media WHERE sha256 = ?1")?.execute([&sha256])?;
         garbage.push(place(folder, &sha256));
         total -= size;
     }

@@ -119,7 +119,6 @@ fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
     // What is deleted is gone, as far as that costs no writes of its own.
     connection.pragma_update(None, "secure_delete", "FAST")?;
-    connection.set_prepared_statement_cache_capacity(32);
     schema::migrate(&mut connection)?;
     Ok(connection)
 }

@@ -67,7 +67,7 @@ fn insert(pass: &mut Pass<'_>, record: &RequestRecord) -> rusqlite::Result<()> {
     if pass.history.mode == HistoryMode::Off {
         return statistics::count(pass.connection, record, created);
     }
-    let mut statement = pass.connection.prepare_cached(
+    let mut statement = pass.connection.prepare(
         "INSERT INTO requests (id, created, key, dialect, model, adapter, adapter_version, instance, stream, outcome, \
          status, finish, prompt_chars, answer_chars, attachments, media, queue_ms, submit_ms, first_ms, total_ms, \
          tokens_in, tokens_out, attempts, prompt, answer) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, \
@@ -111,7 +111,7 @@ fn insert(pass: &mut Pass<'_>, record: &RequestRecord) -> rusqlite::Result<()> {
 
 fn insert_tries(connection: &Connection, request: i64, tries: &[TryRecord]) -> rusqlite::Result<()> {
     let mut statement =
-        connection.prepare_cached("INSERT INTO tries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
+        connection.prepare("INSERT INTO tries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
     for (position, one) in (0i64..).zip(tries) {
         statement.execute(params![
             request,
@@ -129,7 +129,7 @@ fn insert_tries(connection: &Connection, request: i64, tries: &[TryRecord]) -> r
 }
 
 fn list(connection: &Connection, query: &RequestQuery) -> rusqlite::Result<Vec<StoredRequest>> {
-    let mut statement = connection.prepare_cached(&format!(
+    let mut statement = connection.prepare(&format!(
         "SELECT {COLUMNS} FROM requests WHERE number < ?1 AND (?2 IS NULL OR model = ?2) AND (?3 IS NULL OR outcome = ?3) \
          AND (?4 IS NULL OR instance = ?4) ORDER BY number DESC LIMIT ?5"
     ))?;
@@ -143,14 +143,14 @@ fn one(connection: &Connection, id: &str) -> rusqlite::Result<Option<StoredReque
     // One moment for both tables.
     let transaction = connection.unchecked_transaction()?;
     let mut statement =
-        transaction.prepare_cached(&format!("SELECT {COLUMNS}, prompt, answer FROM requests WHERE id = ?1"))?;
+        transaction.prepare(&format!("SELECT {COLUMNS}, prompt, answer FROM requests WHERE id = ?1"))?;
     let found = statement.query_row([id], |row| {
         let mut found = stored(row)?;
         (found.record.prompt, found.record.answer) = (row.get("prompt")?, row.get("answer")?);
         Ok(found)
     });
     let Some(mut found) = found.optional()? else { return Ok(None) };
-    let mut statement = transaction.prepare_cached("SELECT * FROM tries WHERE request = ?1 ORDER BY position")?;
+    let mut statement = transaction.prepare("SELECT * FROM tries WHERE request = ?1 ORDER BY position")?;
     found.record.tries = statement.query_map([found.number], tried)?.collect::<rusqlite::Result<_>>()?;
     Ok(Some(found))
 }

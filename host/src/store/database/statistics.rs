@@ -65,7 +65,7 @@ impl Database {
 
 /// The day of a time, and the one so many days before it.
 pub(super) fn day(connection: &Connection, ms: i64, before: u32) -> rusqlite::Result<String> {
-    let mut statement = connection.prepare_cached("SELECT date(?1 / 1000, 'unixepoch', '-' || ?2 || ' days')")?;
+    let mut statement = connection.prepare("SELECT date(?1 / 1000, 'unixepoch', '-' || ?2 || ' days')")?;
     let day: Option<String> = statement.query_row(params![ms, before], |row| row.get(0))?;
     // A time that is no date.
     Ok(day.unwrap_or_else(|| "1970-01-01".into()))
@@ -83,7 +83,7 @@ pub(super) fn count(connection: &Connection, record: &RequestRecord, created: i6
     }
     let first = record.stages.first_ms.map(int);
     let total = int(record.stages.total_ms);
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare(
         "INSERT INTO statistics VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET \
          requests = requests + 1, tokens_in = tokens_in + excluded.tokens_in, \
          tokens_out = tokens_out + excluded.tokens_out, first_count = first_count + excluded.first_count, \
@@ -93,7 +93,7 @@ pub(super) fn count(connection: &Connection, record: &RequestRecord, created: i6
     let first_count = i64::from(first.is_some());
     let row = params![day, model, instance, outcome, tokens_in, tokens_out, first_count, first.unwrap_or(0), total];
     statement.execute(row)?;
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare(
         "INSERT INTO latencies VALUES (?1, ?2, ?3, ?4, ?5, 1) ON CONFLICT DO UPDATE SET requests = requests + 1",
     )?;
     for (stage, ms) in [("first", first), ("total", Some(total))] {
@@ -107,11 +107,11 @@ pub(super) fn count(connection: &Connection, record: &RequestRecord, created: i6
 
 fn has_room(connection: &Connection, day: &str, model: &str, instance: &str, outcome: &str) -> rusqlite::Result<bool> {
     let mut statement = connection
-        .prepare_cached("SELECT 1 FROM statistics WHERE day = ?1 AND model = ?2 AND instance = ?3 AND outcome = ?4")?;
+        .prepare("SELECT 1 FROM statistics WHERE day = ?1 AND model = ?2 AND instance = ?3 AND outcome = ?4")?;
     if statement.query_row([day, model, instance, outcome], |_| Ok(())).optional()?.is_some() {
         return Ok(true);
     }
-    let mut statement = connection.prepare_cached("SELECT count(*) FROM statistics WHERE day = ?1")?;
+    let mut statement = connection.prepare("SELECT count(*) FROM statistics WHERE day = ?1")?;
     Ok(statement.query_row([day], |row| row.get::<_, i64>(0))? < ROWS_MAX)
 }
 
@@ -122,7 +122,7 @@ fn read(connection: &Connection, now: i64, days: u32) -> rusqlite::Result<Vec<St
     let transaction = connection.unchecked_transaction()?;
     let since = day(&transaction, now, days.saturating_sub(1))?;
     let mut rows: BTreeMap<Key, StatisticsRow> = BTreeMap::new();
-    let mut statement = transaction.prepare_cached("SELECT * FROM statistics WHERE day >= ?1")?;
+    let mut statement = transaction.prepare("SELECT * FROM statistics WHERE day >= ?1")?;
     let mut found = statement.query([&since])?;
     while let Some(row) = found.next()? {
         let number = |name: &str| row.get::<_, i64>(name).map(unsigned);
@@ -138,7 +138,7 @@ fn read(connection: &Connection, now: i64, days: u32) -> rusqlite::Result<Vec<St
         sums.total.count += requests;
         sums.total.sum_ms += number("total_sum")?;
     }
-    let mut statement = transaction.prepare_cached("SELECT * FROM latencies WHERE day >= ?1")?;
+    let mut statement = transaction.prepare("SELECT * FROM latencies WHERE day >= ?1")?;
     let mut found = statement.query([&since])?;
     while let Some(row) = found.next()? {
         let key: Key = (row.get("day")?, row.get("model")?, row.get("instance")?);

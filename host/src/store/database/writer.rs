@@ -95,8 +95,10 @@ impl Writer {
             }
         }
         self.close();
-        // Its receiver may have stopped waiting.
-        drop(closed.map(|closed| closed.send(())));
+        if let Some(closed) = closed {
+            // Its receiver may have stopped waiting.
+            let _ = closed.send(());
+        }
     }
 
     fn open(&mut self) {
@@ -172,11 +174,11 @@ impl Writer {
             self.trouble.failed += missed;
             self.trouble.reason = reason.to_string();
         }
-        for (done, result) in dones.into_iter().zip(results) {
-            answer(done, result);
-        }
         if let Some(error) = failed.pop() {
             self.relieve(&error);
+        }
+        for (done, result) in dones.into_iter().zip(results) {
+            answer(done, result);
         }
     }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::store::database::conversations::bound;
 
 fn key(prefix: u8) -> ConversationKey {
     ConversationKey { instance: "a".into(), adapter: "demo".into(), model: "echo".into(), prefix: [prefix; 32] }
@@ -80,7 +81,7 @@ async fn the_least_recently_used_go_first() {
         database.put_conversation(&key(number), &format!("c{number}"), 2).await.unwrap();
     }
     database.put_conversation(&key(11), "c1", 3).await.unwrap();
-    database.write(|pass| conversations::bound(pass.connection, 3)).await.unwrap();
+    database.write(|pass| bound(pass.connection, 3)).await.unwrap();
     let mut left = Vec::new();
     for number in [1, 2, 3, 4, 5, 11] {
         if database.find_conversation(&key(number)).await.unwrap().is_some() {

@@ -1,5 +1,6 @@
-use super::clock::Now;
 use super::*;
+use crate::store::database::clock::Now;
+use crate::store::database::retention;
 
 const DAY: i64 = 24 * 3600 * 1000;
 

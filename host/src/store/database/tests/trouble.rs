@@ -9,7 +9,7 @@ fn files(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> =
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    names.retain(|name| name != "webai2api.db-wal" && name != "webai2api.db-shm");
+    names.retain(|name| !name.ends_with("-wal") && !name.ends_with("-shm"));
     names
 }
 
@@ -151,7 +151,8 @@ async fn a_request_never_waits_and_what_does_not_fit_is_counted() {
     }
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     let dropped = database.counts().dropped;
-    assert!((900..=1000).contains(&dropped), "{dropped}");
+    // The writer had taken some before it was held up.
+    assert!((700..=1000).contains(&dropped), "{dropped}");
     assert_eq!(database.flush(Duration::from_millis(50)).await, Err(DatabaseError::Timeout));
     // Reading goes on all the while.
     assert_eq!(database.request("req_0").await.unwrap(), None);
@@ -183,16 +184,21 @@ async fn what_waits_is_bounded_in_bytes() {
 async fn what_refuses_writes_hurts_nobody_and_recovers_by_itself() {
     let (folder, database) = fresh().await;
     database.record(record(1));
-    // As a disk that was mounted anew, for reading only.
-    database.write(|pass| pass.connection.pragma_update(None, "query_only", true)).await.unwrap();
+    let limit = |pages: i64| {
+        database.write(move |pass| {
+            let now: i64 = pass.connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+            pass.connection.pragma_update(None, "max_page_count", now + pages)
+        })
+    };
+    limit(0).await.unwrap();
     for number in 2..10 {
-        database.record(record(number));
+        database.record(RequestRecord { answer: Some("x".repeat(100_000)), ..record(number) });
     }
-    let error = database.put_conversation(&key(), "c", 1).await.unwrap_err();
-    assert!(matches!(error, DatabaseError::Failed(_)), "{error}");
+    let error = database.put_conversation(&key(), &"c".repeat(100_000), 1).await.unwrap_err();
+    assert!(matches!(&error, DatabaseError::Failed(why) if why.contains("full")), "{error}");
     assert_eq!(database.counts().failed, 9);
     found(&database, "req_1").await;
-    database.write(|pass| pass.connection.pragma_update(None, "query_only", false)).await.unwrap();
+    limit(1 << 20).await.unwrap();
     database.put_conversation(&key(), "c", 1).await.unwrap();
     database.record(record(10));
     database.flush(LONG).await.unwrap();
