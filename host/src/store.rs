@@ -8,8 +8,8 @@ mod media;
 
 pub use admin_key::{AdminKey, read_admin_key, rotate_admin_key};
 pub use database::{
-    Bucket, Conversation, ConversationKey, Database, DatabaseCounts, DatabaseError, DatabaseState, Latency, RequestQuery,
-    RequestRecord, Sizes, Stages, StatisticsRow, StoredRequest, Tokens, TryRecord,
+    Bucket, Conversation, ConversationKey, Database, DatabaseCounts, DatabaseError, DatabaseState, Latency,
+    RequestQuery, RequestRecord, Sizes, Stages, StatisticsRow, StoredRequest, Tokens, TryRecord,
 };
 pub(crate) use folder::write_private;
 pub use folder::{DataFolder, StoreError};

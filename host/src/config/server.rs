@@ -186,9 +186,7 @@ impl Server {
             hold_status: values.duration("server.keepalive.holdStatus"),
             reasoning: Reasoning::parse(&values.text("server.reasoning")).unwrap_or(Reasoning::ReasoningContent),
             media: MediaForm::parse(&values.text("server.media")).unwrap_or(MediaForm::Url),
-            public_url: values
-                .optional_text("server.publicUrl")
-                .map(|url| url.trim_end_matches('/').to_owned()),
+            public_url: values.optional_text("server.publicUrl").map(|url| url.trim_end_matches('/').to_owned()),
         }
     }
 }

@@ -90,7 +90,8 @@ mod tests {
         for mime in ["image/png", "IMAGE/webp", "video/mp4", "audio/mpeg"] {
             assert!(disposition(mime).starts_with("inline"), "{mime}");
         }
-        for mime in ["image/svg+xml", " image/svg+xml;charset=utf-8", "text/html", "application/pdf", "", "imagex/png"] {
+        for mime in ["image/svg+xml", " image/svg+xml;charset=utf-8", "text/html", "application/pdf", "", "imagex/png"]
+        {
             assert!(disposition(mime).starts_with("attachment"), "{mime}");
         }
     }

@@ -33,9 +33,9 @@ use crate::config::{History, HistoryMode};
 use clock::Clock;
 pub use conversations::{Conversation, ConversationKey};
 pub(super) use media::{NewFile, place, unfinished};
+use readers::Readers;
 pub use record::{RequestQuery, RequestRecord, Sizes, Stages, StoredRequest, Tokens, TryRecord};
 pub use statistics::{Bucket, Latency, StatisticsRow};
-use readers::Readers;
 use writer::{Command, Pass, Trouble, Write, Writer};
 
 /// Pieces of work that may wait for the writer, and their bytes.
@@ -222,11 +222,7 @@ impl Database {
     }
 
     /// Gives work to the writer and does not wait. What does not fit is dropped, and the log says so.
-    fn write_later(
-        &self,
-        bytes: usize,
-        work: impl FnOnce(&mut Pass<'_>) -> rusqlite::Result<()> + Send + 'static,
-    ) {
+    fn write_later(&self, bytes: usize, work: impl FnOnce(&mut Pass<'_>) -> rusqlite::Result<()> + Send + 'static) {
         let counters = &self.shared.counters;
         let fits = Load::new(counters, bytes).map(|load| Write { work: Box::new(work), done: None, _load: Some(load) });
         let taken = fits.is_some_and(|write| self.shared.commands.try_send(Command::Write(write)).is_ok());

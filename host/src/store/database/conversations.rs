@@ -136,9 +136,8 @@ fn forget(connection: &Connection, site: [&str; 3]) -> rusqlite::Result<usize> {
 
 fn put(pass: &mut Pass<'_>, key: &ConversationKey, id: &str, turns: u64) -> rusqlite::Result<()> {
     let (connection, now) = (pass.connection, pass.now.ms);
-    let mut statement = connection.prepare(
-        "SELECT min(created) FROM conversations WHERE instance = ?1 AND adapter = ?2 AND conversation = ?3",
-    )?;
+    let mut statement = connection
+        .prepare("SELECT min(created) FROM conversations WHERE instance = ?1 AND adapter = ?2 AND conversation = ?3")?;
     let site = [key.instance.as_str(), key.adapter.as_str(), id];
     let created: Option<i64> = statement.query_row(site, |row| row.get(0))?;
     forget(connection, site)?;
@@ -162,13 +161,10 @@ fn put(pass: &mut Pass<'_>, key: &ConversationKey, id: &str, turns: u64) -> rusq
 
 /// Lets the least recently used go.
 pub(super) fn bound(connection: &Connection, most: i64) -> rusqlite::Result<()> {
-    let total: i64 =
-        connection.prepare("SELECT count(*) FROM conversations")?.query_row([], |row| row.get(0))?;
+    let total: i64 = connection.prepare("SELECT count(*) FROM conversations")?.query_row([], |row| row.get(0))?;
     if total > most {
         connection
-            .prepare(
-                "DELETE FROM conversations WHERE turn IN (SELECT turn FROM conversations ORDER BY turn LIMIT ?1)",
-            )?
+            .prepare("DELETE FROM conversations WHERE turn IN (SELECT turn FROM conversations ORDER BY turn LIMIT ?1)")?
             .execute([total - most])?;
     }
     Ok(())

@@ -110,8 +110,7 @@ fn insert(pass: &mut Pass<'_>, record: &RequestRecord) -> rusqlite::Result<()> {
 }
 
 fn insert_tries(connection: &Connection, request: i64, tries: &[TryRecord]) -> rusqlite::Result<()> {
-    let mut statement =
-        connection.prepare("INSERT INTO tries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
+    let mut statement = connection.prepare("INSERT INTO tries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
     for (position, one) in (0i64..).zip(tries) {
         statement.execute(params![
             request,

@@ -83,7 +83,9 @@ fn assert_whole(folder: &Path) {
         )
         .unwrap();
     let orphans: i64 = connection
-        .query_row("SELECT count(*) FROM tries WHERE request NOT IN (SELECT number FROM requests)", [], |row| row.get(0))
+        .query_row("SELECT count(*) FROM tries WHERE request NOT IN (SELECT number FROM requests)", [], |row| {
+            row.get(0)
+        })
         .unwrap();
     assert_eq!((torn, orphans), (0, 0));
 }

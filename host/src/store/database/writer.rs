@@ -117,7 +117,9 @@ impl Writer {
             }
             Err(OpenError::Newer(version)) => {
                 let known = schema::version();
-                tracing::warn!("the database is of version {version} and this program knows {known}: it is left as it is, and nothing is kept of requests");
+                tracing::warn!(
+                    "the database is of version {version} and this program knows {known}: it is left as it is, and nothing is kept of requests"
+                );
                 DatabaseState::Refused(format!("the database is of version {version}, and this program knows {known}"))
             }
             Err(OpenError::Now(why)) => {

@@ -28,7 +28,8 @@ async fn what_is_recorded_is_found_again_in_another_run() {
 async fn the_newest_come_first_page_by_page_and_by_what_is_asked_for() {
     let (_folder, database) = fresh().await;
     for number in 0..25 {
-        database.record(RequestRecord { created: clock::wall() - 1000 * i64::try_from(number).unwrap(), ..record(number) });
+        database
+            .record(RequestRecord { created: clock::wall() - 1000 * i64::try_from(number).unwrap(), ..record(number) });
     }
     database.flush(LONG).await.unwrap();
     let (mut before, mut ids) = (None, Vec::new());

@@ -37,7 +37,10 @@ async fn what_is_older_than_allowed_goes_and_the_sums_stay() {
     let sums: i64 = connection.query_row("SELECT sum(requests) FROM statistics", [], |row| row.get(0)).unwrap();
     assert_eq!(sums, 10);
     tend(&mut connection, now + 500 * DAY, true, &history, folder.path());
-    assert_eq!((count(&connection, "requests"), count(&connection, "statistics"), count(&connection, "latencies")), (0, 0, 0));
+    assert_eq!(
+        (count(&connection, "requests"), count(&connection, "statistics"), count(&connection, "latencies")),
+        (0, 0, 0)
+    );
 }
 
 #[tokio::test]

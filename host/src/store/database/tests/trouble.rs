@@ -55,7 +55,11 @@ async fn a_damaged_file_is_set_aside_and_a_new_one_begun() {
         fs::write(&path, &bytes).unwrap();
         let database = open(folder.path()).await;
         assert_eq!(database.state(), DatabaseState::Open, "{name}");
-        assert_eq!(database.requests(RequestQuery { limit: 1, ..RequestQuery::default() }).await.unwrap(), [], "{name}");
+        assert_eq!(
+            database.requests(RequestQuery { limit: 1, ..RequestQuery::default() }).await.unwrap(),
+            [],
+            "{name}"
+        );
         database.record(record(7));
         database.flush(LONG).await.unwrap();
         found(&database, "req_7").await;
@@ -158,7 +162,8 @@ async fn a_request_never_waits_and_what_does_not_fit_is_counted() {
     assert_eq!(database.request("req_0").await.unwrap(), None);
     drop(release);
     database.flush(LONG).await.unwrap();
-    let kept = database.write(|pass| pass.connection.query_row("SELECT count(*) FROM requests", [], |row| row.get::<_, i64>(0)));
+    let kept = database
+        .write(|pass| pass.connection.query_row("SELECT count(*) FROM requests", [], |row| row.get::<_, i64>(0)));
     assert_eq!(kept.await.unwrap(), i64::try_from(sent - dropped).unwrap());
     assert_whole(folder.path());
 }
@@ -249,7 +254,10 @@ async fn what_was_given_is_written_when_the_last_handle_goes() {
     }
     let mut state = database.shared.state.clone();
     drop(database);
-    tokio::time::timeout(LONG, state.wait_for(|state| matches!(state, DatabaseState::Closed(_)))).await.unwrap().unwrap();
+    tokio::time::timeout(LONG, state.wait_for(|state| matches!(state, DatabaseState::Closed(_))))
+        .await
+        .unwrap()
+        .unwrap();
     let database = open(folder.path()).await;
     found(&database, "req_499").await;
 }
