@@ -210,9 +210,12 @@ impl Database {
     pub async fn close(&self, deadline: Duration) -> bool {
         let closing = async {
             let (done, closed) = oneshot::channel();
-            self.shared.commands.send(Command::Close(done)).await.is_err() || closed.await.is_ok()
+            // Without an answer the thread has ended already.
+            if self.shared.commands.send(Command::Close(done)).await.is_ok() {
+                let _ = closed.await;
+            }
         };
-        timeout(deadline, closing).await.unwrap_or(false)
+        timeout(deadline, closing).await.is_ok()
     }
 
     /// Has old things looked for as soon as may be.

@@ -94,7 +94,7 @@ fn assert_whole(folder: &Path) {
 fn hold(database: &Database) -> std::sync::mpsc::Sender<()> {
     let (release, held) = std::sync::mpsc::channel::<()>();
     database.write_later(0, move |_| {
-        drop(held.recv_timeout(LONG));
+        let _ = held.recv_timeout(LONG);
         Ok(())
     });
     release

@@ -144,43 +144,44 @@ impl Writer {
             return;
         }
         self.reopen();
-        let count = u64::try_from(writes.len()).unwrap_or(u64::MAX);
+        let mut works = Vec::with_capacity(writes.len());
+        let mut waiting = Vec::with_capacity(writes.len());
+        for Write { work, done, _load: load } in writes {
+            works.push(work);
+            waiting.push((done, load));
+        }
+        let results = self.carry_out(works);
+        for result in &results {
+            let counter = if result.is_ok() { &self.counters.written } else { &self.counters.failed };
+            counter.fetch_add(1, Ordering::Relaxed);
+            // That there is no database was told when it was opened.
+            if let Err(DatabaseError::Failed(reason)) = result {
+                self.trouble.failed += 1;
+                self.trouble.reason.clone_from(reason);
+            }
+        }
+        for ((done, _), result) in waiting.into_iter().zip(results) {
+            answer(done, result);
+        }
+    }
+
+    /// A result for each piece of work.
+    fn carry_out(&mut self, works: Vec<Work>) -> Vec<Result<(), DatabaseError>> {
+        let count = works.len();
         let Some(connection) = &mut self.connection else {
             let why = match &*self.state.borrow() {
                 DatabaseState::Closed(why) | DatabaseState::Refused(why) => why.clone(),
                 DatabaseState::Opening | DatabaseState::Open => String::new(),
             };
-            self.counters.failed.fetch_add(count, Ordering::Relaxed);
-            for write in writes {
-                answer(write.done, Err(DatabaseError::Unavailable(why.clone())));
-            }
-            return;
+            return vec![Err(DatabaseError::Unavailable(why)); count];
         };
-        let (works, dones): (Vec<_>, Vec<_>) = writes.into_iter().map(|write| (write.work, write.done)).unzip();
-        let history = self.history.load();
-        let outcome = transact(connection, works, self.clock.now(), &history);
-        let mut failed = Vec::new();
-        let results = match outcome {
+        let history = self.history.load_full();
+        match transact(connection, works, self.clock.now(), &history) {
             Ok(results) => results,
             Err(error) => {
-                let told = DatabaseError::Failed(error.to_string());
-                failed.push(error);
-                vec![Err(told); dones.len()]
+                self.relieve(&error);
+                vec![Err(error.into()); count]
             }
-        };
-        let missed = results.iter().filter(|result| result.is_err()).count();
-        let missed = u64::try_from(missed).unwrap_or(u64::MAX);
-        self.counters.written.fetch_add(count - missed, Ordering::Relaxed);
-        self.counters.failed.fetch_add(missed, Ordering::Relaxed);
-        if let Some(Err(reason)) = results.iter().find(|result| result.is_err()) {
-            self.trouble.failed += missed;
-            self.trouble.reason = reason.to_string();
-        }
-        if let Some(error) = failed.pop() {
-            self.relieve(&error);
-        }
-        for (done, result) in dones.into_iter().zip(results) {
-            answer(done, result);
         }
     }
 
