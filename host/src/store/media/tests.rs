@@ -148,7 +148,7 @@ fn whatever_is_put_is_found_again() {
     let guard = runtime.enter();
     let (_folder, media) = fresh();
     drop(guard);
-    let config = ProptestConfig { cases: 32, ..ProptestConfig::default() };
+    let config = ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() };
     let any_file = (proptest::collection::vec(any::<u8>(), 0..5000), any::<String>());
     proptest::test_runner::TestRunner::new(config)
         .run(&any_file, |(bytes, mime)| {

@@ -150,7 +150,7 @@ fn whatever_is_put_is_found_again() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (folder, database) = runtime.block_on(fresh());
     let number = std::cell::Cell::new(0);
-    let config = ProptestConfig { cases: 48, ..ProptestConfig::default() };
+    let config = ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() };
     let run = |record: RequestRecord| {
         number.set(number.get() + 1);
         let record = RequestRecord { id: format!("\0{}", number.get()), created: clock::wall(), ..record };
