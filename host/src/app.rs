@@ -85,8 +85,8 @@ impl App {
         let compiler = program.map(|program| Compiler { program, cache });
         let registry = Arc::new(Registry::start(engine, adapters(config, &folder, bundled_adapters, compiler)));
         let instance = Arc::new(Instance::spawn(instance(config, &folder, guard.addr())));
-        let dispatcher = Dispatcher::start(registry, Arc::clone(&instance), dispatch(config, &folder));
         let database = Database::open(folder.path(), &config.history);
+        let dispatcher = Dispatcher::start(registry, Arc::clone(&instance), dispatch(config, &folder));
         let media = Media::new(folder.path(), database.clone());
         let edge = Edge::new(config, &admin_key, dispatcher.clone(), database.clone(), media)
             .map_err(|error| StartError::Client(error.to_string()))?;

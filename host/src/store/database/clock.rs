@@ -79,6 +79,11 @@ pub(super) fn stamp(given: i64, now: Now) -> i64 {
     if given < now.ms.saturating_sub(DAY) { now.ms } else { given }
 }
 
+/// The time to write down for something that is made now: what clients see on their own clocks, unless it is far behind.
+pub(super) fn written(now: Now) -> i64 {
+    stamp(wall(), now)
+}
+
 /// Times after this are a wrong clock's, where the present one is certain.
 pub(super) fn future(now: Now) -> i64 {
     if now.certain { now.ms.saturating_add(DAY) } else { i64::MAX }
@@ -139,6 +144,10 @@ mod tests {
     fn a_record_of_a_clock_far_behind_gets_the_time_that_is_believed() {
         let now = Now { ms: START, certain: false };
         assert_eq!(stamp(0, now), START);
+        for (believed, expected) in [(30 * DAY, 30 * DAY), (-30 * DAY, 0)] {
+            let off = written(Now { ms: wall() + believed, certain: false }) - wall() - expected;
+            assert!(off.abs() < 60_000, "{off}");
+        }
         assert_eq!(stamp(START - 3_600_000, now), START - 3_600_000);
         assert_eq!(stamp(START + 30 * DAY, now), START + 30 * DAY, "the program may have been off for a month");
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::clock::millis;
+use super::clock::{millis, written};
 use super::requests::{count, int};
 use super::writer::Pass;
 use super::{Database, DatabaseError};
@@ -135,7 +135,7 @@ fn forget(connection: &Connection, site: [&str; 3]) -> rusqlite::Result<usize> {
 }
 
 fn put(pass: &mut Pass<'_>, key: &ConversationKey, id: &str, turns: u64) -> rusqlite::Result<()> {
-    let (connection, now) = (pass.connection, pass.now.ms);
+    let (connection, now) = (pass.connection, written(pass.now));
     let mut statement = connection
         .prepare("SELECT min(created) FROM conversations WHERE instance = ?1 AND adapter = ?2 AND conversation = ?3")?;
     let site = [key.instance.as_str(), key.adapter.as_str(), id];

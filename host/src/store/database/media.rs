@@ -79,14 +79,13 @@ impl Database {
 fn put(pass: &mut Pass<'_>, file: &NewFile, ttl: Duration) -> rusqlite::Result<()> {
     move_into_place(file).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     pass.garbage.retain(|path| *path != file.place);
-    let (connection, now) = (pass.connection, pass.now.ms);
+    let (connection, now) = (pass.connection, clock::written(pass.now));
     connection.prepare("INSERT INTO media VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?.execute(params![
         file.sha256,
         int(file.size),
         now
     ])?;
-    // As the system's clock has it: it is this one that clients see.
-    let expires = clock::wall().saturating_add(millis(ttl));
+    let expires = now.saturating_add(millis(ttl));
     connection.prepare("INSERT INTO media_links VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
         file.token,
         file.sha256,
