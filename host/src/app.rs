@@ -17,12 +17,15 @@ use crate::http::{Edge, Server};
 use crate::instances;
 use crate::lab::demo::{DemoOptions, DemoSite};
 use crate::plugin::{Compiler, Engine, EngineError, Registry, RegistryOptions};
-use crate::store::{DataFolder, Kv};
+use crate::store::{DataFolder, Database, Kv, Media};
 use keep::keeping;
 pub(crate) use parts::Parts;
 
 /// The adapter of the demo site.
 pub(crate) const DEMO_ADAPTER: &str = "demo";
+
+/// For the history to reach the disk at the end.
+const CLOSE: Duration = Duration::from_secs(2);
 
 /// Why the program could not start.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +61,7 @@ pub struct Surroundings {
 pub struct App {
     server: Server,
     dispatcher: Dispatcher,
+    database: Database,
     drain: Duration,
     _demo: Option<DemoSite>,
     /// Held until all else has ended.
@@ -87,16 +91,20 @@ impl App {
         let members = futures::future::try_join_all(plans.into_iter().map(start));
         let members = members.await.map_err(internal("egress guard"))?;
         let kv = Arc::new(Kv::new(folder.path().join("kv")));
-        let dispatcher = Dispatcher::start(Arc::clone(&registry), members, instances::options(config, &kv));
+        let database = Database::open(folder.path(), &config.history);
+        let media = Media::new(folder.path(), database.clone());
+        let options = instances::options(config, &kv, &database);
+        let dispatcher = Dispatcher::start(Arc::clone(&registry), members, options);
         let accounts = accounts(&registry, &dispatcher);
-        let edge = Edge::new(config, &admin_key, dispatcher.clone(), accounts)
+        let edge = Edge::new(config, &admin_key, dispatcher.clone(), accounts, database.clone(), media)
             .map_err(|error| StartError::Client(error.to_string()))?;
         let (host, port) = (config.server.host.as_str(), config.server.port);
         let server = Server::start(host, port, edge).await.map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => StartError::PortInUse(port),
             _ => StartError::Listen { address: format!("{host}:{port}"), source },
         })?;
-        Ok(Self { server, dispatcher, drain: config.deadlines.drain, _demo: demo, folder })
+        let drain = config.deadlines.drain;
+        Ok(Self { server, dispatcher, database, drain, _demo: demo, folder })
     }
 
     /// Where it listens.
@@ -113,7 +121,7 @@ impl App {
     /// the disk. True if no request was cut off.
     pub async fn stop(self) -> bool {
         let (finished, ()) = tokio::join!(self.server.drain(self.drain), self.dispatcher.drain(self.drain));
-        self.dispatcher.stop_browsers().await;
+        tokio::join!(self.dispatcher.stop_browsers(), self.database.close(CLOSE));
         finished
     }
 }

@@ -10,6 +10,7 @@ mod browser;
 mod conversations;
 mod deadlines;
 mod error;
+mod history;
 mod key;
 mod layers;
 mod limits;
@@ -28,12 +29,13 @@ pub use conversations::Conversations;
 pub use browser::{Browser, Proxy, ProxyKind, Sandbox};
 pub use deadlines::Deadlines;
 pub use error::{ConfigError, Problem};
+pub use history::{History, HistoryMode};
 pub use key::Key;
 pub use layers::Sources;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use queue::Queue;
-pub use server::{ApiKeyEntry, Beat, Images, NonStreamBeat, Reasoning, Server};
+pub use server::{ApiKeyEntry, Beat, Images, MediaForm, NonStreamBeat, Reasoning, Server};
 
 use values::Values;
 
@@ -49,6 +51,7 @@ pub struct Config {
     pub accounts: Accounts,
     pub deadlines: Deadlines,
     pub limits: Limits,
+    pub history: History,
     pub log: Log,
 }
 
@@ -90,6 +93,7 @@ impl Config {
             accounts: Accounts::read(values, sources),
             deadlines: Deadlines::read(values),
             limits: Limits::read(values),
+            history: History::read(values),
             log: Log::read(values),
         }
     }
@@ -108,6 +112,7 @@ pub fn keys() -> Vec<Key> {
         conversations::KEYS,
         deadlines::KEYS,
         limits::KEYS,
+        history::KEYS,
     ];
     sections.concat()
 }

@@ -11,7 +11,9 @@ mod error;
 mod fetch;
 mod health;
 mod language;
+mod links;
 mod media;
+mod media_files;
 mod openai;
 mod router;
 mod server;
@@ -22,6 +24,7 @@ use std::sync::Arc;
 use crate::accounts::Accounts;
 use crate::config::{Config, Limits, Queue, Server as ServerConfig};
 use crate::dispatch::Dispatcher;
+use crate::store::{Database, Media};
 
 pub use auth::{Authenticator, Caller};
 pub use error::ApiError;
@@ -38,6 +41,8 @@ pub struct Edge {
     limits: Limits,
     queue: Queue,
     fetcher: fetch::Fetcher,
+    database: Database,
+    media: Media,
     /// Of changes to adapters.
     pace: admin::Pace,
 }
@@ -52,6 +57,8 @@ impl Edge {
         admin_key: &str,
         dispatcher: Dispatcher,
         accounts: Accounts,
+        database: Database,
+        media: Media,
     ) -> Result<Arc<Self>, fetch::FetchError> {
         Ok(Arc::new(Self {
             dispatcher,
@@ -61,6 +68,8 @@ impl Edge {
             limits: config.limits,
             queue: config.queue.clone(),
             fetcher: fetch::Fetcher::new(config.limits.fetch_timeout, config.limits.image_bytes)?,
+            database,
+            media,
             pace: admin::Pace::default(),
         }))
     }

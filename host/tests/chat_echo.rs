@@ -173,11 +173,23 @@ async fn each_model_is_the_one_that_was_asked_for() {
         assert_eq!(prompts.as_array().unwrap().last().unwrap()["model"], model);
     }
 
-    let picture = client.ask(&ask("demo/image", "hills")).await;
+    let linked = client.ask(&ask("demo/image", "hills")).await;
+    let (_, url) = linked.text().split_once("![image](").unwrap();
+    let (url, _) = url.split_once(')').unwrap();
+    assert!(url.starts_with(&server.url("/media/")), "{url}");
+    let file = reqwest::get(url).await.unwrap();
+    assert_eq!((file.status().as_u16(), &file.headers()["content-type"]), (200, &"image/png".parse().unwrap()));
+    let linked = file.bytes().await.unwrap();
+
+    let response = client.send_with(&ask("demo/image", "hills"), &[("x-webai-media", "data")]).await;
+    let picture = support::client::answer(response).await;
     let (_, uri) = picture.text().split_once("](data:image/png;base64,").unwrap();
     let (uri, _) = uri.split_once(')').unwrap();
     let bytes = base64::engine::general_purpose::STANDARD.decode(uri).unwrap();
     assert_eq!(image::load_from_memory(&bytes).unwrap().width(), 192);
+    assert_eq!(linked, bytes);
+    let response = client.send_with(&ask("demo/image", "hills"), &[("x-webai-media", "paper")]).await;
+    assert_eq!(support::client::answer(response).await.error(), (400, "invalid_request"));
 
     for (style, name) in [("reasoning_content", "reasoning_content"), ("reasoning", "reasoning"), ("think", "content")]
     {

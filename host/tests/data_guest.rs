@@ -58,7 +58,8 @@ async fn the_contracts_data_functions_do_what_they_say() {
     build_into(folder.path());
     let data = tempfile::tempdir().unwrap();
     let start = || {
-        let builder = Server::builder().config("adapters: {pages: 1, crashes: 0}").data_dir(data.path());
+        let builder =
+            Server::builder().config("adapters: {pages: 1, crashes: 0}\nserver: {media: data}").data_dir(data.path());
         builder.env("WEBAI_BUNDLED", folder.path().to_str().unwrap()).start_ready()
     };
     let server = start();

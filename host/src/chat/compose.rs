@@ -112,7 +112,11 @@ impl Composer {
                 }
             }
             Delta::Progress(_) => {}
-            Delta::Media { mime_type, bytes } => self.add_media(&mime_type, &bytes),
+            Delta::Media { mime_type, bytes } => {
+                let data = base64::engine::general_purpose::STANDARD.encode(bytes);
+                self.add_media(&mime_type, &format!("data:{mime_type};base64,{data}"));
+            }
+            Delta::Link { mime_type, url } => self.add_media(&mime_type, &url),
             Delta::Restart => {
                 self.limit = self.fresh.clone();
                 self.text.restart();
@@ -188,8 +192,8 @@ impl Composer {
         }
     }
 
-    /// A picture is Markdown with a data URI. It is no text: no limit cuts it, or half a picture would be sent.
-    fn add_media(&mut self, mime_type: &str, bytes: &[u8]) {
+    /// A picture is Markdown with its address or a data URI. It is no text: no limit cuts it, or half a picture would be sent.
+    fn add_media(&mut self, mime_type: &str, url: &str) {
         if self.limit.ended().is_some() {
             return;
         }
@@ -202,9 +206,8 @@ impl Composer {
         if !text.is_empty() && !text.ends_with('\n') {
             text.push_str("\n\n");
         }
-        let data = base64::engine::general_purpose::STANDARD.encode(bytes);
         let (mark, name) = if mime_type.starts_with("image/") { ("!", "image") } else { ("", "file") };
-        let link = format!("{mark}[{name}](data:{mime_type};base64,{data})\n");
+        let link = format!("{mark}[{name}]({url})\n");
         self.media_tokens += usage::tokens(&link);
         text.push_str(&link);
     }

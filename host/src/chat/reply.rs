@@ -26,6 +26,11 @@ pub enum Delta {
         mime_type: String,
         bytes: Bytes,
     },
+    /// One that is kept by this server, and where clients get it.
+    Link {
+        mime_type: String,
+        url: String,
+    },
     /// Everything before this is taken back: the site rewrites its answer.
     Restart,
 }

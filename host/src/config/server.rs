@@ -51,6 +51,18 @@ pub(super) const KEYS: &[Key] = &[
         "pictures that an answer's text names: kept, or kept only where they lie in the answer, with whoever shows it, or at hosts \
          that the adapter's manifest declares; others become links, because their addresses could carry data out",
     ),
+    Key::new(
+        "server.media",
+        Shape::Choice(&["url", "data"]),
+        "url",
+        "how pictures and files of an answer are sent: as links to this server (see history.mediaTtl) or as data: URIs; a request may say otherwise by the header x-webai-media",
+    ),
+    Key::new(
+        "server.publicUrl",
+        Shape::Text,
+        "",
+        "where clients reach this server, such as https://ai.example.com, for links to pictures; empty: as each request was addressed",
+    ),
     Key::unused("server.imageMarkdown", "pictures are always Markdown here"),
 ];
 
@@ -107,6 +119,26 @@ impl Reasoning {
     }
 }
 
+/// How pictures and files of an answer are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaForm {
+    /// As a link to this server, which keeps them for a while.
+    Url,
+    /// As `data:` URIs.
+    Data,
+}
+
+impl MediaForm {
+    /// By its name in the configuration.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name.trim().to_ascii_lowercase().as_str() {
+            "url" => Some(Self::Url),
+            "data" => Some(Self::Data),
+            _ => None,
+        }
+    }
+}
+
 /// A key for API clients.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKeyEntry {
@@ -134,6 +166,9 @@ pub struct Server {
     pub hold_status: Duration,
     pub reasoning: Reasoning,
     pub images: Images,
+    pub media: MediaForm,
+    /// Without a slash at its end.
+    pub public_url: Option<String>,
 }
 
 impl std::fmt::Debug for Server {
@@ -170,6 +205,8 @@ impl Server {
                 "declared" => Images::Declared,
                 _ => Images::Keep,
             },
+            media: MediaForm::parse(&values.text("server.media")).unwrap_or(MediaForm::Url),
+            public_url: values.optional_text("server.publicUrl").map(|url| url.trim_end_matches('/').to_owned()),
         }
     }
 }

@@ -15,8 +15,10 @@ pub(super) enum Shape {
         min: i64,
         max: i64,
     },
-    /// Seconds, or a number with `ms`, `s`, `m` or `h`.
+    /// Seconds, or a number with `ms`, `s`, `m`, `h` or `d`; a day at most.
     Duration,
+    /// How long something is kept: written as a duration, ten years at most.
+    Age,
     /// Bytes, or a number with `KB`, `MB` or `GB` (powers of 1024).
     Bytes,
     Choice(&'static [&'static str]),
@@ -39,6 +41,7 @@ impl Shape {
             Self::Bool => "true or false".into(),
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Self::Duration => "a length of time, such as 30s, 500ms, 10m or a number of seconds".into(),
+            Self::Age => "a length of time, such as 30d, 12h or a number of seconds".into(),
             Self::Bytes => "a size, such as 32MB or a number of bytes".into(),
             Self::Choice(all) => format!("one of {}", all.join(", ")),
             Self::Loopback => "a loopback address and a port, such as 127.0.0.1:8090".into(),
@@ -69,7 +72,8 @@ impl Shape {
                     .map_err(|_| self.found(node))
                     .and_then(|value| self.check(&Node::Integer(value)));
             }
-            (Self::Duration, _) => duration(node).map(Node::Integer),
+            (Self::Duration, _) => duration(node, DURATION_MAX).map(Node::Integer),
+            (Self::Age, _) => duration(node, AGE_MAX).map(Node::Integer),
             (Self::Bytes, _) => bytes(node).map(Node::Integer),
             (Self::Choice(all), Node::Text(text)) => {
                 all.iter().find(|choice| choice.eq_ignore_ascii_case(text)).map(|c| Node::Text((*c).into()))
@@ -114,17 +118,20 @@ fn host(name: &str, to: &Node) -> Result<(), String> {
 
 /// A day: no wait is longer, and sums stay far from overflow.
 const DURATION_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Ten years.
+const AGE_MAX: Duration = Duration::from_secs(3650 * 24 * 3600);
 
-fn duration(node: &Node) -> Option<i64> {
+fn duration(node: &Node, max: Duration) -> Option<i64> {
     let (value, unit) = amount(node)?;
     let factor = match unit.as_str() {
         "ms" => 1.0,
         "" | "s" => 1e3,
         "m" | "min" => 60e3,
         "h" => 3600e3,
+        "d" => 24.0 * 3600e3,
         _ => return None,
     };
-    within(value * factor, DURATION_MAX.as_millis() as f64)
+    within(value * factor, max.as_millis() as f64)
 }
 
 fn bytes(node: &Node) -> Option<i64> {
@@ -162,7 +169,7 @@ mod tests {
     use super::*;
 
     fn ms(text: &str) -> Option<i64> {
-        duration(&Node::Text(text.into()))
+        duration(&Node::Text(text.into()), DURATION_MAX)
     }
 
     #[test]
@@ -175,6 +182,9 @@ mod tests {
             (ms("-1"), ms("s"), ms(""), ms("1e9"), ms("25h"), ms("1.2.3")),
             (None, None, None, None, None, None)
         );
+        assert_eq!((ms("1d"), ms("2d")), (Some(86_400_000), None));
+        let age = |text: &str| Shape::Age.check(&Node::Text(text.into())).ok();
+        assert_eq!((age("30d"), age("4000d")), (Some(Node::Integer(30 * 86_400_000)), None));
         assert_eq!(bytes(&Node::Text("32MB".into())), Some(32 * 1024 * 1024));
         assert_eq!(bytes(&Node::Integer(5)), Some(5));
     }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod adapters;
+mod history;
 mod pace;
 
 use std::sync::Arc;
@@ -31,6 +32,9 @@ pub(super) fn routes() -> Router<Arc<Edge>> {
         .route("/admin/api/accounts", get(accounts::list))
         .route("/admin/api/accounts/{instance}/export", post(accounts::export))
         .route("/admin/api/accounts/{instance}/import", post(accounts::import))
+        .route("/admin/api/requests", get(history::list).delete(history::delete_all))
+        .route("/admin/api/requests/{id}", get(history::one).delete(history::delete))
+        .route("/admin/api/statistics", get(history::statistics))
         .layer(from_fn(no_store))
 }
 

@@ -12,7 +12,7 @@ use axum::routing::{MethodRouter, any, get, post};
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
 use super::error::words;
-use super::{ApiError, Edge, admin, context, health, openai, status};
+use super::{ApiError, Edge, admin, context, health, media_files, openai, status};
 
 /// The whole surface.
 pub(super) fn router(edge: Arc<Edge>) -> Router {
@@ -21,6 +21,7 @@ pub(super) fn router(edge: Arc<Edge>) -> Router {
         .merge(both("/models", || get(openai::models::list)))
         .merge(both("/models/{*id}", || get(openai::models::one)))
         .merge(both("/embeddings", || any(no_embeddings)))
+        .route("/media/{token}", get(media_files::file))
         // Before the layer, so that it answers OPTIONS.
         .method_not_allowed_fallback(method_not_allowed)
         .layer(cors());

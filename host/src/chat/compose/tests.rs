@@ -129,6 +129,17 @@ fn pictures_of_strangers_are_made_harmless_wherever_they_stand() {
 }
 
 #[test]
+fn a_picture_that_is_kept_is_a_link_and_no_text() {
+    let mut composer = Composer::new(&["media".into()], Some(3));
+    let url = "http://127.0.0.1:3000/media/AAAAAAAAAAAAAAAAAAAAAA";
+    composer.push(Delta::Link { mime_type: "image/png".into(), url: url.into() });
+    composer.push(Delta::Link { mime_type: "application/pdf".into(), url: url.into() });
+    composer.finish();
+    assert_eq!(composer.text(), format!("![image]({url})\n[file]({url})\n"));
+    assert_eq!((composer.tokens(), composer.ended()), ((0, 0), None));
+}
+
+#[test]
 fn reasoning_counts_towards_the_limit() {
     let mut composer = Composer::new(&[], Some(1));
     composer.push(Delta::Reasoning("one two three four".into()));

@@ -56,6 +56,8 @@ texts! {
     wrong_header(name, values):
         "The header {name} must be one of {values}.",
         "请求头 {name} 只能取以下值之一：{values}。";
+    media_not_found(): "There is no such file, or no longer.", "文件不存在，或已过期。";
+    media_unavailable(reason): "The file cannot be looked up: {reason}.", "无法查找该文件：{reason}。";
     not_ready(reason): "The server cannot answer: {reason}", "服务目前无法工作：{reason}";
     rewritten():
         "The site rewrote its answer after a part of it had been sent, and what was sent cannot be taken back. Ask \
@@ -73,6 +75,12 @@ texts! {
     log_query():
         "`after`, `lines` and `wait` must be whole numbers.",
         "`after`、`lines` 和 `wait` 必须是非负整数。";
+    requests_query():
+        "`limit` and `before` must be whole numbers.",
+        "`limit` 和 `before` 必须是整数。";
+    statistics_query(): "`days` must be a whole number.", "`days` 必须是整数。";
+    request_not_found(): "There is no such request in the history, or no longer.", "历史记录中没有该请求，或已被清除。";
+    history_unavailable(reason): "The history cannot be read: {reason}.", "无法读取历史记录：{reason}。";
     adapter_change(reason): "It was not done: {reason}.", "操作未执行：{reason}。";
     account_order(reason): "It was not done: {reason}.", "操作未执行：{reason}。";
 

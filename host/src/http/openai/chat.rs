@@ -17,9 +17,11 @@ use super::encode::Header;
 use super::reply::{self, Answer, Manner};
 use crate::chat::{Attachment, Failure, Fingerprint, Request, prompt, usage};
 use crate::config::{Images, Reasoning};
+use crate::dispatch::JobEvent;
 use crate::http::body::read_json;
 use crate::http::context::Context;
 use crate::http::error::words;
+use crate::http::links::Links;
 use crate::http::media::{MediaLimits, check_picture};
 use crate::http::{ApiError, Caller, Edge, Text};
 
@@ -34,6 +36,7 @@ pub(in crate::http) async fn completions(
     body: Body,
 ) -> Result<Response, ApiError> {
     let style = reasoning_style(&headers, edge.server.reasoning)?;
+    let links = Links::wanted(&edge, &headers)?;
     let body = read_json(&headers, body, &edge.limits).await?;
     let fingerprint = fingerprint(&caller, &headers, &body);
     let origin = Origin { caller: caller.name, temporary: new_chat(&headers)?, fingerprint };
@@ -49,7 +52,7 @@ pub(in crate::http) async fn completions(
         entry.stream = draft.stream;
     });
     let fetched = fetch(&edge, draft.remotes(), media).await?;
-    answer(&edge, &context, draft, fetched, style, origin).await
+    answer(&edge, &context, draft, fetched, (style, links), origin).await
 }
 
 /// What a request's headers say of it.
@@ -96,7 +99,7 @@ async fn answer(
     context: &Context,
     draft: Draft,
     fetched: Vec<Attachment>,
-    style: Reasoning,
+    (style, links): (Reasoning, Option<Links>),
     origin: Origin,
 ) -> Result<Response, ApiError> {
     let (stream, include_usage, ignored) = (draft.stream, draft.include_usage, draft.ignored.join(", "));
@@ -114,7 +117,8 @@ async fn answer(
     let warning = rendered.left_out.then_some("earlier messages were not sent to an image model");
     let job = edge.dispatcher.submit(request).map_err(|failure: Failure| ApiError::from(&failure))?;
     answer.waits_at(job.place());
-    let events = unfold(job, |mut job| async move { job.next().await.map(|event| (event, job)) }).boxed();
+    let events = unfold(job, |mut job| async move { job.next().await.map(|event| (event, job)) });
+    let events = events.then(move |event| shelved(links.clone(), event)).boxed();
     let manner = Manner {
         language: context.language,
         style,
@@ -129,6 +133,13 @@ async fn answer(
         non_stream_beat: edge.server.non_stream_beat,
     };
     if stream { reply::stream(answer, events, manner).await } else { reply::whole(answer, events, manner).await }
+}
+
+async fn shelved(links: Option<Links>, event: JobEvent) -> JobEvent {
+    match links {
+        Some(links) => links.shelve(event).await,
+        None => event,
+    }
 }
 
 fn completion_header(request: &Request) -> Header {

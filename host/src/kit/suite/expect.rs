@@ -37,6 +37,8 @@ impl Answer {
                 Delta::Citation(citation) => answer.citations.push(citation.clone()),
                 Delta::Progress(text) => answer.progress.push(text.clone()),
                 Delta::Media { mime_type, bytes } => answer.media.push((mime_type.clone(), bytes.to_vec())),
+                // Made at the edge, which is not here.
+                Delta::Link { .. } => {}
                 Delta::Restart => {
                     answer.text.clear();
                     answer.reasoning.clear();
