@@ -8,14 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::browser::guard::{Guard, GuardOptions, Mapping, Upstream, UpstreamError, UpstreamKind};
-use crate::browser::{Instance, InstanceOptions, LaunchOptions, Profile};
+use crate::browser::{Instance, InstanceOptions, InstanceState, LaunchOptions, Profile};
 use crate::config::{Browser, Config, Proxy, ProxyKind, Sandbox};
 use crate::dispatch::{DispatchOptions, Dispatcher};
-use crate::http::{Edge, Server};
+use crate::http::{Edge, Server, Watched};
 use crate::lab::demo::{DemoOptions, DemoSite};
 use crate::net::DEMO_HOST;
 use crate::plugin::{Compiler, Deadlines, Engine, EngineError, Registry, RegistryOptions};
 use crate::store::{DataFolder, Kv};
+use crate::telemetry::memory::{Household, MemoryGuard, Reader};
+use crate::telemetry::metrics::Exposition;
 
 /// The adapter of the demo site.
 const DEMO_ADAPTER: &str = "demo";
@@ -49,6 +51,8 @@ pub struct Surroundings {
     pub bundled_adapters: Vec<PathBuf>,
     /// This program itself, which compiles adapters in a process of its own; none: they are compiled in this one.
     pub program: Option<PathBuf>,
+    /// Of this process, if it records any.
+    pub metrics: Option<Exposition>,
 }
 
 /// A running webai2api.
@@ -59,6 +63,7 @@ pub struct App {
     instance: Arc<Instance>,
     drain: Duration,
     _guard: Guard,
+    _memory: MemoryGuard,
     _demo: Option<DemoSite>,
     /// Held until all else has ended.
     folder: DataFolder,
@@ -70,7 +75,7 @@ impl App {
     /// # Errors
     /// When the address cannot be had, or the state folder not be written.
     pub async fn start(config: &Config, surroundings: Surroundings) -> Result<Self, StartError> {
-        let Surroundings { folder, admin_key, bundled_adapters, program } = surroundings;
+        let Surroundings { folder, admin_key, bundled_adapters, program, metrics } = surroundings;
         let demo = match config.adapters.demo {
             true => Some(start_demo(config.adapters.demo_listen).await?),
             false => None,
@@ -82,14 +87,26 @@ impl App {
         let registry = Arc::new(Registry::start(engine, adapters(config, &folder, bundled_adapters, compiler)));
         let instance = Arc::new(Instance::spawn(instance(config, &folder, guard.addr())));
         let dispatcher = Dispatcher::start(registry, Arc::clone(&instance), dispatch(config, &folder));
-        let edge =
-            Edge::new(config, &admin_key, dispatcher.clone()).map_err(|error| StartError::Client(error.to_string()))?;
+        let house = Arc::new(House { instance: Arc::clone(&instance) });
+        let memory = MemoryGuard::start(config.limits.memory, Reader::default(), house);
+        let watched = Watched { metrics, memory: memory.state() };
+        let edge = Edge::new(config, &admin_key, dispatcher.clone(), watched)
+            .map_err(|error| StartError::Client(error.to_string()))?;
         let (host, port) = (config.server.host.as_str(), config.server.port);
         let server = Server::start(host, port, edge).await.map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => StartError::PortInUse(port),
             _ => StartError::Listen { address: format!("{host}:{port}"), source },
         })?;
-        Ok(Self { server, dispatcher, instance, drain: config.deadlines.drain, _guard: guard, _demo: demo, folder })
+        Ok(Self {
+            server,
+            dispatcher,
+            instance,
+            drain: config.deadlines.drain,
+            _guard: guard,
+            _memory: memory,
+            _demo: demo,
+            folder,
+        })
     }
 
     /// Where it listens.
@@ -108,6 +125,29 @@ impl App {
         let (finished, ()) = tokio::join!(self.server.drain(self.drain), self.dispatcher.drain(self.drain));
         self.instance.stop().await;
         finished
+    }
+}
+
+/// The browsers, for the guard of the memory. What only the dispatcher can do, since it alone knows which pages are in use, is
+/// answered with "not done", and the guard goes on to the next step.
+struct House {
+    instance: Arc<Instance>,
+}
+
+impl Household for House {
+    fn browsers(&self) -> Vec<(String, u32)> {
+        match *self.instance.state().borrow() {
+            InstanceState::Ready { pid: Some(pid), .. } => vec![(self.instance.name().to_owned(), pid)],
+            _ => Vec::new(),
+        }
+    }
+
+    fn close_idle_pages(&self) -> usize {
+        0
+    }
+
+    fn recycle(&self, _: &str) -> bool {
+        false
     }
 }
 

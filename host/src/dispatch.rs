@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use crate::browser::{Instance, InstanceState};
 pub use crate::chat::JobEvent;
@@ -259,7 +260,7 @@ impl Dispatcher {
         let (sender, events) = mpsc::channel(EVENTS);
         let cancel = self.0.abort.child_token();
         let job = job::Running::new(Arc::clone(&self.0), adapter, model, request, sender, cancel.clone());
-        self.0.tasks.spawn(job.run(place));
+        self.0.tasks.spawn(job.run(place).in_current_span());
         Ok(Job { events, _cancel: cancel.drop_guard() })
     }
 

@@ -12,6 +12,7 @@ mod fetch;
 mod health;
 mod language;
 mod media;
+mod metrics;
 mod openai;
 mod router;
 mod server;
@@ -19,8 +20,14 @@ mod status;
 
 use std::sync::Arc;
 
+use axum::http::StatusCode;
+
 use crate::config::{Config, Limits, Queue, Server as ServerConfig};
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Dispatcher, Health};
+use crate::telemetry::memory::MemoryState;
+use crate::telemetry::metrics::Exposition;
+
+use error::words;
 
 pub use auth::{Authenticator, Caller};
 pub use error::ApiError;
@@ -38,6 +45,15 @@ pub struct Edge {
     fetcher: fetch::Fetcher,
     /// Of changes to adapters.
     pace: admin::Pace,
+    watched: Watched,
+}
+
+/// What the program knows of itself.
+#[derive(Debug, Clone, Default)]
+pub struct Watched {
+    /// None: this process records no metrics.
+    pub metrics: Option<Exposition>,
+    pub memory: MemoryState,
 }
 
 impl Edge {
@@ -45,7 +61,12 @@ impl Edge {
     ///
     /// # Errors
     /// When the client for pictures given by address cannot be built.
-    pub fn new(config: &Config, admin_key: &str, dispatcher: Dispatcher) -> Result<Arc<Self>, fetch::FetchError> {
+    pub fn new(
+        config: &Config,
+        admin_key: &str,
+        dispatcher: Dispatcher,
+        watched: Watched,
+    ) -> Result<Arc<Self>, fetch::FetchError> {
         Ok(Arc::new(Self {
             dispatcher,
             auth: Authenticator::new(admin_key, &config.server.api_keys),
@@ -54,6 +75,25 @@ impl Edge {
             queue: config.queue.clone(),
             fetcher: fetch::Fetcher::new(config.limits.fetch_timeout, config.limits.image_bytes)?,
             pace: admin::Pace::default(),
+            watched,
         }))
+    }
+
+    /// Whether new work is taken. To be asked before a request's body is read: that takes memory as well.
+    ///
+    /// # Errors
+    /// 503 while memory is all but used up.
+    fn takes_work(&self) -> Result<(), ApiError> {
+        let Some(refusal) = self.watched.memory.refusal() else { return Ok(()) };
+        let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "low_memory", words::low_memory());
+        Err(ApiError { retry_after: Some(refusal.retry_after()), ..error })
+    }
+
+    /// The dispatcher's health, unless memory is the worse trouble.
+    fn health(&self) -> Health {
+        match (self.dispatcher.health(), self.watched.memory.refusal()) {
+            (Health::Ready | Health::Degraded(_), Some(refusal)) => Health::Failed(refusal.to_string()),
+            (health, _) => health,
+        }
     }
 }

@@ -10,7 +10,7 @@ mod targets;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::error::PageError;
@@ -59,6 +59,7 @@ pub struct Instance {
     state: watch::Receiver<InstanceState>,
     live: watch::Receiver<Option<Arc<Live>>>,
     stop: CancellationToken,
+    recycle: Arc<Notify>,
     _kill: DropGuard,
 }
 
@@ -69,6 +70,7 @@ impl Instance {
         let (live_sender, live) = watch::channel(None);
         let stop = CancellationToken::new();
         let kill = CancellationToken::new();
+        let recycle = Arc::new(Notify::new());
         let supervisor = supervisor::Supervisor {
             name: options.name.clone(),
             profile: ProfileDir::new(&options.profile),
@@ -76,11 +78,12 @@ impl Instance {
             state: state_sender,
             live: live_sender,
             stop: stop.clone(),
+            recycle: Arc::clone(&recycle),
             kill: kill.clone(),
         };
         // It ends by the tokens; the second is cancelled when this handle is dropped.
         tokio::spawn(supervisor.run());
-        Self { name: options.name, state, live, stop, _kill: kill.drop_guard() }
+        Self { name: options.name, state, live, stop, recycle, _kill: kill.drop_guard() }
     }
 
     pub fn name(&self) -> &str {
@@ -104,6 +107,16 @@ impl Instance {
             message: format!("{} is {:?}", self.name, *self.state.borrow()),
         })?;
         live.open_page(spec).await
+    }
+
+    /// Closes the browser gracefully and starts a fresh one on the same profile, at once and without waiting for either: what a
+    /// browser has hoarded in days is free again. Its pages close; that no request is on them is the caller's affair. Does nothing
+    /// where no browser is ready.
+    pub fn recycle(&self) {
+        if matches!(*self.state.borrow(), InstanceState::Ready { .. }) {
+            // Kept for a supervisor that is not waiting yet.
+            self.recycle.notify_one();
+        }
     }
 
     /// Closes the browser gracefully, so that cookies are flushed to disk; kills it when it does not close in time. Returns

@@ -44,6 +44,12 @@ pub(super) const KEYS: &[Key] = &[
         "reasoning_content",
         "how a model's visible reasoning is sent; a request may say otherwise by the header x-webai-reasoning",
     ),
+    Key::new(
+        "server.metrics",
+        Shape::Choice(&["key", "open"]),
+        "key",
+        "who reads /metrics: whoever has a key, or everybody; models and accounts are named there",
+    ),
     Key::unused("server.imageMarkdown", "pictures are always Markdown here"),
 ];
 
@@ -118,6 +124,8 @@ pub struct Server {
     pub beat_interval: Duration,
     pub hold_status: Duration,
     pub reasoning: Reasoning,
+    /// Whether `/metrics` needs no key.
+    pub open_metrics: bool,
 }
 
 impl std::fmt::Debug for Server {
@@ -150,6 +158,7 @@ impl Server {
             beat_interval: values.duration("server.keepalive.interval").max(Duration::from_millis(100)),
             hold_status: values.duration("server.keepalive.holdStatus"),
             reasoning: Reasoning::parse(&values.text("server.reasoning")).unwrap_or(Reasoning::ReasoningContent),
+            open_metrics: values.text("server.metrics") == "open",
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -12,6 +12,7 @@ use super::live::Live;
 use super::targets::Targets;
 use crate::browser::cdp;
 use crate::browser::launch::{LaunchError, LaunchOptions, Process, ProfileDir};
+use crate::telemetry::metrics::{self, Restart};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(15);
 /// A browser that closes gracefully takes well under a second, and longer on a slow disk.
@@ -28,6 +29,8 @@ enum Ended {
     /// As asked: closed gracefully already.
     Stopped,
     Died(String),
+    /// As asked: closed gracefully, to be started again at once.
+    Recycled,
 }
 
 pub(super) struct Supervisor {
@@ -37,6 +40,8 @@ pub(super) struct Supervisor {
     pub(super) state: watch::Sender<InstanceState>,
     pub(super) live: watch::Sender<Option<Arc<Live>>>,
     pub(super) stop: CancellationToken,
+    /// Somebody wants a fresh browser.
+    pub(super) recycle: Arc<Notify>,
     pub(super) kill: CancellationToken,
 }
 
@@ -49,9 +54,13 @@ impl Supervisor {
                 None => break,
                 Some(Ok((process, live, targets))) => match self.serve(process, live, targets).await {
                     Ended::Stopped => break,
+                    Ended::Recycled => continue,
                     Ended::Died(reason) => (reason, false),
                 },
-                Some(Err(error)) => (error.to_string(), error.needs_a_person()),
+                Some(Err(error)) => {
+                    metrics::browser_restarted(&self.name, Restart::Start);
+                    (error.to_string(), error.needs_a_person())
+                }
             };
             attempt = if started.elapsed() > WELL_AFTER { 1 } else { attempt + 1 };
             if !self.wait(attempt, reason, person).await {
@@ -89,20 +98,32 @@ impl Supervisor {
         let mut targets = AbortOnDropHandle::new(tokio::spawn(targets.run()));
         self.live.send_replace(Some(Arc::clone(&live)));
         self.state.send_replace(InstanceState::Ready { version, pid: process.pid() });
+        metrics::browser_up(&self.name, true);
         let ended = tokio::select! {
             () = self.stop.cancelled() => Ended::Stopped,
             () = self.kill.cancelled() => Ended::Died("dropped".into()),
+            () = self.recycle.notified() => Ended::Recycled,
             status = process.exited() => Ended::Died(format!("the browser ended: {status}")),
             _ = &mut targets => Ended::Died("the connection to the browser broke".into()),
             () = live.hang() => Ended::Died("the browser does not answer".into()),
         };
         self.live.send_replace(None);
+        metrics::browser_up(&self.name, false);
         match &ended {
             Ended::Stopped => {
                 live.close().await;
                 process.end(CLOSE_GRACE).await;
             }
+            Ended::Recycled => {
+                let reason = "it is recycled to free memory".to_owned();
+                self.state.send_replace(InstanceState::Restarting { attempt: 1, reason });
+                tracing::info!(instance = self.name, "the browser is recycled");
+                metrics::browser_restarted(&self.name, Restart::Recycled);
+                live.close().await;
+                process.end(CLOSE_GRACE).await;
+            }
             Ended::Died(reason) => {
+                metrics::browser_restarted(&self.name, Restart::Died);
                 // Before the process is reaped: nobody shall take a dead browser for one that is ready.
                 self.state.send_replace(InstanceState::Restarting { attempt: 1, reason: reason.clone() });
                 let stderr = process.stderr_tail();

@@ -57,6 +57,10 @@ texts! {
         "The header x-webai-reasoning must be one of {values}.",
         "请求头 x-webai-reasoning 只能取以下值之一：{values}。";
     not_ready(reason): "The server cannot answer: {reason}", "服务目前无法工作：{reason}";
+    low_memory():
+        "The server is short of memory and takes no new work until some is free.",
+        "服务器内存不足，释放内存之前暂不接受新的请求。";
+    no_metrics(): "This process records no metrics.", "本进程没有记录指标。";
     rewritten():
         "The site rewrote its answer after a part of it had been sent, and what was sent cannot be taken back. Ask \
          without `stream` to get the last version.",

@@ -29,7 +29,7 @@ fn request() -> Request {
 
 fn answer() -> Answer {
     let header = Header { id: "chatcmpl-1".into(), created: 1, model: "demo/echo".into() };
-    Answer::new(&request(), header, RequestLog::new("req_1".into(), "POST".into(), "/".into()))
+    Answer::new(&request(), header, RequestLog::new("POST".into(), "/".into(), tracing::Span::none()))
 }
 
 fn manner() -> Manner {
