@@ -4,6 +4,7 @@ mod adapter;
 mod banner;
 mod compile;
 mod config;
+mod doctor;
 mod key;
 mod kit;
 mod remote;
@@ -52,6 +53,12 @@ struct Options {
 enum Command {
     /// Start the server (also without any command)
     Serve,
+    /// Look at everything that the server needs, and say what mends what is wrong
+    Doctor {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -101,6 +108,13 @@ pub fn run() -> ExitCode {
         // Before the configuration: the helper is given none, and needs none.
         return compile::run(cache);
     }
+    if let Some(Command::Doctor { json }) = &cli.command {
+        // A configuration that does not load is for it to tell.
+        return doctor::run(&cli.options, *json).unwrap_or_else(|error| {
+            complain(&error);
+            ExitCode::FAILURE
+        });
+    }
     let loaded = match config::load(&cli.options) {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -113,7 +127,7 @@ pub fn run() -> ExitCode {
         Command::Config(ConfigCommand::Check) => config::check(&loaded),
         Command::Key(KeyCommand::Show) => key::show(&loaded.config),
         Command::Adapter(command) => adapter::run(&command, &loaded.config),
-        Command::Compile { .. } => Ok(()),
+        Command::Compile { .. } | Command::Doctor { .. } => Ok(()),
         Command::Key(KeyCommand::Rotate) => key::rotate(&loaded.config),
     };
     match result {

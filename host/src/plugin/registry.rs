@@ -9,6 +9,7 @@ mod kept;
 mod lock;
 mod manage;
 mod scan;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -33,6 +34,7 @@ pub use entry::{BrokenFile, Entry, KeptVersion, Pending, Source, State};
 use manage::Order;
 pub use manage::{Change, ChangeError};
 use scan::Scanner;
+pub use survey::{Survey, survey};
 
 /// Orders that may wait for the one before.
 const ORDERS: usize = 16;
