@@ -149,7 +149,11 @@ impl Course {
     }
 
     fn then(&mut self, percent: u64) -> Step {
-        self.now += Duration::from_secs(10);
+        self.after(10, percent)
+    }
+
+    fn after(&mut self, seconds: u64, percent: u64) -> Step {
+        self.now += Duration::from_secs(seconds);
         self.pressure.decide(&sample(percent, &[("small", 100), ("large", 400)]), self.now)
     }
 }
@@ -183,10 +187,9 @@ fn first_idle_pages_then_the_largest_browser_then_the_next() {
 fn a_step_is_given_time_to_help() {
     let mut course = Course::begin();
     assert_eq!(course.then(90), Step::CloseIdlePages);
-    course.now -= Duration::from_secs(9);
-    assert_eq!(course.then(90), recycle("large"), "after ten more seconds");
-    course.now -= Duration::from_secs(5);
-    assert_eq!(course.then(90), Step::Nothing);
+    assert_eq!(course.after(5, 90), Step::Nothing, "too early to tell");
+    assert_eq!(course.after(5, 90), recycle("large"));
+    assert_eq!(course.after(5, 90), Step::Nothing);
     assert_eq!(course.then(70), Step::Nothing);
     assert_eq!(course.then(90), Step::CloseIdlePages, "it was calm: from the beginning");
 }
