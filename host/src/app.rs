@@ -13,11 +13,13 @@ use std::time::Duration;
 use crate::accounts::{Accounts, Holder};
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, InstancePlan, Member};
-use crate::http::{Edge, Server};
+use crate::http::{Edge, Kept, Server, Watched};
 use crate::instances;
 use crate::lab::demo::{DemoOptions, DemoSite};
 use crate::plugin::{Compiler, Engine, EngineError, Registry, RegistryOptions};
 use crate::store::{DataFolder, Database, Kv, Media};
+use crate::telemetry::memory::{MemoryGuard, Reader};
+use crate::telemetry::metrics::Exposition;
 use keep::keeping;
 pub(crate) use parts::Parts;
 
@@ -54,6 +56,8 @@ pub struct Surroundings {
     pub bundled_adapters: Vec<PathBuf>,
     /// This program itself, which compiles adapters in a process of its own; none: they are compiled in this one.
     pub program: Option<PathBuf>,
+    /// Of this process, if it records any.
+    pub metrics: Option<Exposition>,
 }
 
 /// A running webai2api.
@@ -63,6 +67,7 @@ pub struct App {
     dispatcher: Dispatcher,
     database: Database,
     drain: Duration,
+    _memory: MemoryGuard,
     _demo: Option<DemoSite>,
     /// Held until all else has ended.
     folder: DataFolder,
@@ -74,7 +79,7 @@ impl App {
     /// # Errors
     /// When the address cannot be had, or the state folder not be written.
     pub async fn start(config: &Config, surroundings: Surroundings) -> Result<Self, StartError> {
-        let Surroundings { folder, admin_key, bundled_adapters, program } = surroundings;
+        let Surroundings { folder, admin_key, bundled_adapters, program, metrics } = surroundings;
         let demo = match config.adapters.demo {
             true => Some(start_demo(config.adapters.demo_listen).await?),
             false => None,
@@ -96,7 +101,10 @@ impl App {
         let options = instances::options(config, &kv, &database);
         let dispatcher = Dispatcher::start(Arc::clone(&registry), members, options);
         let accounts = accounts(&registry, &dispatcher);
-        let edge = Edge::new(config, &admin_key, dispatcher.clone(), accounts, database.clone(), media)
+        let memory = MemoryGuard::start(config.limits.memory, Reader::default(), Arc::new(dispatcher.clone()));
+        let watched = Watched { metrics, memory: memory.state() };
+        let kept = Kept { accounts, database: database.clone(), media };
+        let edge = Edge::new(config, &admin_key, dispatcher.clone(), kept, watched)
             .map_err(|error| StartError::Client(error.to_string()))?;
         let (host, port) = (config.server.host.as_str(), config.server.port);
         let server = Server::start(host, port, edge).await.map_err(|source| match source.kind() {
@@ -104,7 +112,7 @@ impl App {
             _ => StartError::Listen { address: format!("{host}:{port}"), source },
         })?;
         let drain = config.deadlines.drain;
-        Ok(Self { server, dispatcher, database, drain, _demo: demo, folder })
+        Ok(Self { server, dispatcher, database, drain, _memory: memory, _demo: demo, folder })
     }
 
     /// Where it listens.

@@ -5,6 +5,7 @@ mod adapter;
 mod banner;
 mod compile;
 mod config;
+mod doctor;
 mod key;
 mod kit;
 mod login;
@@ -55,6 +56,12 @@ struct Options {
 enum Command {
     /// Start the server (also without any command)
     Serve,
+    /// Look at everything that the server needs, and say what mends what is wrong
+    Doctor {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -109,6 +116,13 @@ pub fn run() -> ExitCode {
         // Before the configuration: the helper is given none, and needs none.
         return compile::run(cache);
     }
+    if let Some(Command::Doctor { json }) = &cli.command {
+        // A configuration that does not load is for it to tell.
+        return doctor::run(&cli.options, *json).unwrap_or_else(|error| {
+            complain(&error);
+            ExitCode::FAILURE
+        });
+    }
     let loaded = match config::load(&cli.options) {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -123,7 +137,7 @@ pub fn run() -> ExitCode {
         Command::Adapter(command) => adapter::run(&command, &loaded.config),
         Command::Account(command) => account::run(&command, &loaded.config),
         Command::Login(options) => login::run(&options, &loaded.config),
-        Command::Compile { .. } => Ok(()),
+        Command::Compile { .. } | Command::Doctor { .. } => Ok(()),
         Command::Key(KeyCommand::Rotate) => key::rotate(&loaded.config),
     };
     match result {

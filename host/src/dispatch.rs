@@ -10,6 +10,8 @@ mod continuity;
 mod failover;
 mod feed;
 mod fleet;
+mod history;
+mod house;
 mod job;
 mod keeper;
 mod lease;
@@ -27,17 +29,17 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use crate::browser::InstanceState;
 pub use crate::chat::JobEvent;
 use crate::chat::{Failure, FailureKind, Kind, Request};
 use crate::plugin::{Adapter, Deadlines, Means, Model, Recorder, Registry};
-use crate::store::Kv;
+use crate::store::{Database, Kv};
 pub use account::SignIn;
-use board::{Board, Rank, Want};
 pub use board::{AccountView, QueueView, RunningView, WaitingView, WorkerView};
+use board::{Board, Rank, Want};
 use catalog::Catalog;
-use continuity::Chats;
 use feed::Feed;
 pub use feed::{Job, QueuePlace};
 pub use job::Try;
@@ -114,6 +116,8 @@ pub struct DispatchOptions {
     pub conversations: Option<Duration>,
     /// What adapters keep; none keeps nothing.
     pub kv: Option<Arc<Kv>>,
+    /// Where what was asked and answered is noted, and which chats can go on; none notes nothing.
+    pub history: Option<Database>,
     /// The most bytes of all files of one answer.
     pub media_max: usize,
     /// Keeps what adapters hear, for `adapter record`.
@@ -131,6 +135,7 @@ impl Default for DispatchOptions {
             cancel: Duration::from_secs(1),
             conversations: None,
             kv: None,
+            history: None,
             media_max: 64 << 20,
             recorder: None,
             pictures: None,
@@ -158,7 +163,8 @@ struct Inner {
     opener: ArcSwap<Opener>,
     ledger: Ledger,
     catalog: Catalog,
-    chats: Chats,
+    /// No page is opened ahead of requests until then.
+    lean_until: Mutex<Option<Instant>>,
     /// The keeper is to look at once.
     look: Notify,
     /// One change of the configuration at a time.
@@ -182,7 +188,7 @@ impl Dispatcher {
             options: ArcSwap::from_pointee(options),
             ledger: Ledger::default(),
             catalog: Catalog::default(),
-            chats: Chats::default(),
+            lean_until: Mutex::default(),
             look: Notify::new(),
             applying: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
@@ -278,7 +284,7 @@ impl Dispatcher {
     ///
     /// # Errors
     /// At once where the model is unknown, the queue is full, or nothing can be answered now.
-    pub fn submit(&self, request: Request) -> Result<Job, Failure> {
+    pub async fn submit(&self, request: Request) -> Result<Job, Failure> {
         self.0.available()?;
         if let Some(job) = self.0.ledger.join(request.fingerprint)? {
             return Ok(job);
@@ -286,7 +292,7 @@ impl Dispatcher {
         let offers = self.0.find(&request.model)?;
         self.0.sync();
         let options = self.0.options();
-        let want = self.0.want(&request, &offers, Instant::now() + options.queue_wait);
+        let want = self.0.want(&request, &offers, &options).await;
         let ticket = self.0.board.queue(want.clone())?;
         let (sender, events) = mpsc::channel(EVENTS);
         let (feed, cancel) = (Feed::new(events), self.0.abort.child_token());
@@ -303,7 +309,7 @@ impl Dispatcher {
             started: Instant::now(),
         };
         let job = feed.lead(cancel, QueuePlace::new(&self.0.board, ticket.number()));
-        self.0.tasks.spawn(running.run(ticket));
+        self.0.tasks.spawn(running.run(ticket).in_current_span());
         Ok(job)
     }
 
@@ -344,7 +350,9 @@ impl Inner {
     /// The adapter of `<adapter>/<model>`; for a model's bare name all that have it, those that fare best first.
     fn find(&self, model: &str) -> Result<Vec<Offer>, Failure> {
         let mut offers: Vec<Offer> = match model.split_once('/') {
-            Some((id, name)) => self.registry.get(id).and_then(|adapter| self.offer(adapter, name)).into_iter().collect(),
+            Some((id, name)) => {
+                self.registry.get(id).and_then(|adapter| self.offer(adapter, name)).into_iter().collect()
+            }
             None => self.registry.all().into_iter().filter_map(|adapter| self.offer(adapter, model)).collect(),
         };
         let Some(first) = offers.first() else {
@@ -366,15 +374,7 @@ impl Inner {
         Some(Offer { adapter, model })
     }
 
-    fn want(&self, request: &Request, offers: &[Offer], until: Instant) -> Want {
-        let known = continuity::split(&request.turns).map(|(known, _)| continuity::hash(known));
-        let instances = self.instances();
-        let goes_on = |said: &continuity::Hash| {
-            let here = |offer: &Offer| {
-                self.chats.instance_of(&offer.adapter.manifest.id, &offer.model.id, said, &instances)
-            };
-            offers.iter().find_map(here)
-        };
+    async fn want(&self, request: &Request, offers: &[Offer], options: &DispatchOptions) -> Want {
         // A conversation is known by how it begins.
         let beginning = request.turns.iter().position(|turn| turn.role == crate::chat::Role::User).unwrap_or(0);
         Want {
@@ -382,12 +382,29 @@ impl Inner {
             caller: request.caller.clone(),
             model: request.model.clone(),
             adapters: offers.iter().map(|offer| Arc::clone(&offer.adapter)).collect(),
-            prefer: known.as_ref().and_then(goes_on),
+            prefer: self.where_it_goes_on(request, offers, options).await,
             sticky: continuity::hash(request.turns.get(..=beginning).unwrap_or(&request.turns)),
             avoid: Vec::new(),
-            until,
+            until: Instant::now() + options.queue_wait,
             rank: Rank::Request,
         }
+    }
+
+    /// The instance that has the chat with which a request goes on.
+    async fn where_it_goes_on(&self, request: &Request, offers: &[Offer], options: &DispatchOptions) -> Option<String> {
+        options.conversations.filter(|_| request.temporary.is_none())?;
+        let instances = self.instances();
+        // With one instance there is no choice.
+        let (known, _) = continuity::split(&request.turns).filter(|_| instances.len() > 1)?;
+        let (chats, said) = (continuity::Chats(options.history.as_ref()), continuity::hash(known));
+        for offer in offers.iter().filter(|offer| offer.adapter.manifest.features.conversations) {
+            for instance in &instances {
+                if chats.has(&job::key(instance, offer, said)).await {
+                    return Some(instance.clone());
+                }
+            }
+        }
+        None
     }
 
     fn state(&self, adapter: &str) -> ModelState {

@@ -14,6 +14,7 @@ mod language;
 mod links;
 mod media;
 mod media_files;
+mod metrics;
 mod openai;
 mod router;
 mod server;
@@ -21,10 +22,16 @@ mod status;
 
 use std::sync::Arc;
 
+use axum::http::StatusCode;
+
 use crate::accounts::Accounts;
 use crate::config::{Config, Limits, Queue, Server as ServerConfig};
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Dispatcher, Health};
 use crate::store::{Database, Media};
+use crate::telemetry::memory::MemoryState;
+use crate::telemetry::metrics::Exposition;
+
+use error::words;
 
 pub use auth::{Authenticator, Caller};
 pub use error::ApiError;
@@ -35,16 +42,31 @@ pub use server::Server;
 #[derive(Debug)]
 pub struct Edge {
     dispatcher: Dispatcher,
-    accounts: Accounts,
+    kept: Kept,
     auth: Authenticator,
     server: ServerConfig,
     limits: Limits,
     queue: Queue,
     fetcher: fetch::Fetcher,
-    database: Database,
-    media: Media,
     /// Of changes to adapters.
     pace: admin::Pace,
+    watched: Watched,
+}
+
+/// What outlives the requests.
+#[derive(Debug)]
+pub struct Kept {
+    pub accounts: Accounts,
+    pub database: Database,
+    pub media: Media,
+}
+
+/// What the program knows of itself.
+#[derive(Debug, Clone, Default)]
+pub struct Watched {
+    /// None: this process records no metrics.
+    pub metrics: Option<Exposition>,
+    pub memory: MemoryState,
 }
 
 impl Edge {
@@ -56,21 +78,37 @@ impl Edge {
         config: &Config,
         admin_key: &str,
         dispatcher: Dispatcher,
-        accounts: Accounts,
-        database: Database,
-        media: Media,
+        kept: Kept,
+        watched: Watched,
     ) -> Result<Arc<Self>, fetch::FetchError> {
         Ok(Arc::new(Self {
             dispatcher,
-            accounts,
+            kept,
             auth: Authenticator::new(admin_key, &config.server.api_keys),
             server: config.server.clone(),
             limits: config.limits,
             queue: config.queue.clone(),
             fetcher: fetch::Fetcher::new(config.limits.fetch_timeout, config.limits.image_bytes)?,
-            database,
-            media,
             pace: admin::Pace::default(),
+            watched,
         }))
+    }
+
+    /// Whether new work is taken. To be asked before a request's body is read: that takes memory as well.
+    ///
+    /// # Errors
+    /// 503 while memory is all but used up.
+    fn takes_work(&self) -> Result<(), ApiError> {
+        let Some(refusal) = self.watched.memory.refusal() else { return Ok(()) };
+        let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "low_memory", words::low_memory());
+        Err(ApiError { retry_after: Some(refusal.retry_after()), ..error })
+    }
+
+    /// The dispatcher's health, unless memory is the worse trouble.
+    fn health(&self) -> Health {
+        match (self.dispatcher.health(), self.watched.memory.refusal()) {
+            (Health::Ready | Health::Degraded(_), Some(refusal)) => Health::Failed(refusal.to_string()),
+            (health, _) => health,
+        }
     }
 }

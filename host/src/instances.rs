@@ -11,7 +11,7 @@ use crate::dispatch::{DispatchOptions, InstancePlan, Limits, Rules, Strategy, Wo
 use crate::lab::demo::DemoSite;
 use crate::net::DEMO_HOST;
 use crate::plugin::Deadlines;
-use crate::store::{DataFolder, Kv};
+use crate::store::{DataFolder, Database, Kv};
 
 /// The instance that there is when the operator names none.
 const DEFAULT: &str = "default";
@@ -85,7 +85,7 @@ fn upstream(proxy: &Proxy) -> Upstream {
 }
 
 /// How the configuration wants requests to be dispatched.
-pub(crate) fn options(config: &Config, kv: &Arc<Kv>) -> DispatchOptions {
+pub(crate) fn options(config: &Config, kv: &Arc<Kv>, database: &Database) -> DispatchOptions {
     let deadlines = &config.deadlines;
     DispatchOptions {
         rules: rules(config),
@@ -101,6 +101,7 @@ pub(crate) fn options(config: &Config, kv: &Arc<Kv>) -> DispatchOptions {
         cancel: deadlines.cancel,
         conversations: config.conversations.max_age,
         kv: Some(Arc::clone(kv)),
+        history: Some(database.clone()),
         media_max: config.limits.media_bytes,
         recorder: None,
         pictures: None,

@@ -42,7 +42,8 @@ pub use manifest::{Features, Manifest, ManifestError, Model, Overflow, Problem, 
 pub use package::{MAX_SIZE, PackageError, pack, read_manifest};
 pub use recorder::{Heard, Recorder};
 pub use registry::{
-    BrokenFile, Change, ChangeError, Entry, KeptVersion, Pending, Registry, RegistryOptions, Source, State,
+    BrokenFile, Change, ChangeError, Entry, KeptVersion, Pending, Registry, RegistryOptions, Source, State, Survey,
+    survey,
 };
 
 /// The contract's version as it stands in the names of its interfaces: `webai:adapter/page@0.1.0`.

@@ -50,6 +50,22 @@ async fn a_killed_browser_is_started_again() {
     assert!(!is_alive(again));
 }
 
+#[tokio::test]
+async fn a_recycled_browser_is_a_fresh_one_at_once() {
+    let instance = Instance::spawn(options("test", Profile::Throwaway, None));
+    // None is there yet: nothing to recycle, and nothing left over for the one that comes.
+    instance.recycle();
+    let (_, pid) = ready(&instance).await;
+    instance.recycle();
+    until(&instance, |state| matches!(state, InstanceState::Restarting { reason, .. } if reason.contains("recycled")))
+        .await;
+    let (_, again) = ready(&instance).await;
+    assert_ne!(pid, again);
+    assert!(!is_alive(pid), "it was closed, and not left behind");
+    instance.stop().await;
+    assert!(!is_alive(again));
+}
+
 /// A lasting profile on a folder of the test's.
 fn lasting(folder: &Path, site: Option<&Site>) -> InstanceOptions {
     options("test", Profile::Dir(folder.to_owned()), site.map(Site::guard))

@@ -13,7 +13,7 @@ mod targets;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::error::PageError;
@@ -71,6 +71,7 @@ pub struct Instance {
     /// None: nobody keeps its session.
     session: Option<mpsc::Sender<Order>>,
     stop: CancellationToken,
+    recycle: Arc<Notify>,
     _kill: DropGuard,
 }
 
@@ -98,6 +99,7 @@ impl Instance {
                 (Some(session), Some(Keeper::new(&options.name, profile.path(), keeping, orders)))
             }
         };
+        let recycle = Arc::new(Notify::new());
         let supervisor = supervisor::Supervisor {
             name: options.name.clone(),
             profile,
@@ -106,11 +108,12 @@ impl Instance {
             state: state_sender,
             live: live_sender,
             stop: stop.clone(),
+            recycle: Arc::clone(&recycle),
             kill: kill.clone(),
         };
         // It ends by the tokens; the second is cancelled when this handle is dropped.
         tokio::spawn(supervisor.run());
-        Self { name: options.name, state, live, session, stop, _kill: kill.drop_guard() }
+        Self { name: options.name, state, live, session, stop, recycle, _kill: kill.drop_guard() }
     }
 
     pub fn name(&self) -> &str {
@@ -180,6 +183,16 @@ impl Instance {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(PageError::Closed),
             Err(_) => Err(PageError::Timeout(format!("the session of {}", self.name))),
+        }
+    }
+
+    /// Closes the browser gracefully and starts a fresh one on the same profile, at once and without waiting for either: what a
+    /// browser has hoarded in days is free again. Its pages close; that no request is on them is the caller's affair. Does nothing
+    /// where no browser is ready.
+    pub fn recycle(&self) {
+        if matches!(*self.state.borrow(), InstanceState::Ready { .. }) {
+            // Kept for a supervisor that is not waiting yet.
+            self.recycle.notify_one();
         }
     }
 

@@ -29,7 +29,7 @@ mod watches;
 mod world;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chromiumoxide::Command;
@@ -39,6 +39,7 @@ use chromiumoxide::cdp::browser_protocol::target::{CloseTargetParams, DisposeBro
 use chromiumoxide::cdp::js_protocol::runtime::EvaluateParams;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 use url::Url;
 
 use super::cdp::{CdpError, Session};
@@ -167,6 +168,8 @@ struct Shared {
     by_hand: AtomicBool,
     navigations: AtomicU32,
     acts: AtomicU32,
+    /// Of the call that has the page: what the actor logs meanwhile is about it.
+    span: Mutex<Span>,
 }
 
 /// The exclusive lease of a tab. Dropping it closes the tab.
@@ -205,6 +208,7 @@ impl Page {
             by_hand: AtomicBool::new(false),
             navigations: AtomicU32::new(0),
             acts: AtomicU32::new(0),
+            span: Mutex::new(Span::none()),
             spec,
         });
         // It ends with the queue or by the token, which the handle's drop cancels.
@@ -239,6 +243,7 @@ impl Page {
 
     /// A call begins: caps start anew, and nothing of an earlier call is left to be read.
     pub fn begin_call(&self) {
+        self.shared.set_span(Span::current());
         self.shared.navigations.store(0, Ordering::Relaxed);
         self.shared.acts.store(0, Ordering::Relaxed);
         self.shared.capture.clear();
@@ -279,6 +284,7 @@ impl Page {
         self.shared.stop_watches();
         self.shared.stop_rewrites();
         self.shared.inbox.end();
+        self.shared.set_span(Span::none());
     }
 }
 
@@ -289,6 +295,14 @@ impl Drop for Page {
 }
 
 impl Shared {
+    fn span(&self) -> Span {
+        self.span.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_span(&self, span: Span) {
+        *self.span.lock().unwrap_or_else(PoisonError::into_inner) = span;
+    }
+
     /// Closes the tab. The first reason stays.
     fn close(&self, reason: CloseReason) {
         let first = self.closed.send_if_modified(|closed| {

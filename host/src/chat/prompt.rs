@@ -189,6 +189,8 @@ mod tests {
             options: std::collections::BTreeMap::new(),
             temporary: None,
             caller: String::new(),
+            dialect: "test",
+            stream: false,
             fingerprint: None,
         }
     }

@@ -51,7 +51,7 @@ impl Transcript {
             Delta::Text(text) => self.text.push_str(text),
             Delta::Reasoning(text) => self.reasoning.push_str(text),
             Delta::Citation(_) => self.citations += 1,
-            Delta::Media { .. } => self.files += 1,
+            Delta::Media { .. } | Delta::Link { .. } => self.files += 1,
             Delta::Restart => *self = Self::default(),
             Delta::Progress(_) => {}
         }

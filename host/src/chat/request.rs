@@ -80,5 +80,9 @@ pub struct Request {
     pub temporary: Option<bool>,
     /// The name of the key that it came with.
     pub caller: String,
+    /// The API's dialect, such as `openai`.
+    pub dialect: &'static str,
+    /// Whether the client takes the answer as it comes.
+    pub stream: bool,
     pub fingerprint: Option<Fingerprint>,
 }

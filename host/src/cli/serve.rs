@@ -9,6 +9,7 @@ use crate::app::{App, Surroundings};
 use crate::config::Loaded;
 use crate::store::{AdminKey, DataFolder};
 use crate::telemetry::log;
+use crate::telemetry::metrics::Exposition;
 
 /// After the drain, what still runs in the background gets this long.
 const BACKGROUND: Duration = Duration::from_secs(1);
@@ -40,6 +41,7 @@ async fn serve(loaded: &Loaded) -> anyhow::Result<()> {
         admin_key: in_force.to_owned(),
         bundled_adapters: super::adapter::bundled_folders(),
         program: Some(super::compile::program()),
+        metrics: Exposition::install(),
     };
     let app = App::start(config, surroundings).await?;
     print(&banner::text(app.address(), key.as_ref(), &place));

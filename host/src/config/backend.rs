@@ -33,12 +33,7 @@ pub(super) const KEYS: &[Key] = &[
         "",
         "the browser profiles, each with cookies and a proxy of its own",
     ),
-    Key::new(
-        "backend.pool.sites",
-        Shape::List(SITES),
-        "",
-        "how much may be asked of each account at a site",
-    ),
+    Key::new("backend.pool.sites", Shape::List(SITES), "", "how much may be asked of each account at a site"),
     Key::new("backend.adapter", Shape::Free, "", "the settings of each adapter by its id, handed on to it"),
 ];
 
@@ -54,14 +49,24 @@ const INSTANCES: &[Key] = &[
     Key::new("locale", Shape::Text, "", "the language that its pages are told, such as zh-CN; empty: the system's"),
     Key::new("timezone", Shape::Text, "", "its time zone, such as Asia/Shanghai; empty: the system's"),
     Key::new("limits.pages", Shape::Integer { min: 0, max: 64 }, "0", "its pages in use at once; 0: all"),
-    Key::new("limits.perMinute", Shape::Integer { min: 0, max: 10_000 }, "0", "its requests in any minute; 0: any number"),
+    Key::new(
+        "limits.perMinute",
+        Shape::Integer { min: 0, max: 10_000 },
+        "0",
+        "its requests in any minute; 0: any number",
+    ),
     Key::new("workers", Shape::List(WORKERS), "", "its pages"),
 ];
 
 const SITES: &[Key] = &[
     Key::new("adapter", Shape::Text, "", "the adapter's id"),
     Key::new("pages", Shape::Integer { min: 0, max: 64 }, "0", "pages of one account in use at once; 0: all"),
-    Key::new("perMinute", Shape::Integer { min: 0, max: 10_000 }, "0", "requests of one account in any minute; 0: any number"),
+    Key::new(
+        "perMinute",
+        Shape::Integer { min: 0, max: 10_000 },
+        "0",
+        "requests of one account in any minute; 0: any number",
+    ),
 ];
 
 const WORKERS: &[Key] = &[
@@ -172,13 +177,19 @@ impl Backend {
             let path = format!("backend.pool.instances[{i}]");
             let before = self.instances.iter().take(i);
             if instance.name.is_empty() || instance.name.len() > NAME_MAX || instance.name.contains(char::is_control) {
-                wrong(format!("{path}.name"), format!("expected a name of 1 to {NAME_MAX} bytes, found {:?}", instance.name));
+                wrong(
+                    format!("{path}.name"),
+                    format!("expected a name of 1 to {NAME_MAX} bytes, found {:?}", instance.name),
+                );
             } else if let Some(at) = before.clone().position(|other| other.name == instance.name) {
                 let other = format!("backend.pool.instances[{at}]");
                 wrong(format!("{path}.name"), format!("{:?} is {other}'s name too; each needs its own", instance.name));
             } else if before.clone().any(|other| other.profile() == instance.profile()) {
                 let mark = instance.profile();
-                wrong(format!("{path}.userDataMark"), format!("{mark:?} is another instance's profile; each needs its own"));
+                wrong(
+                    format!("{path}.userDataMark"),
+                    format!("{mark:?} is another instance's profile; each needs its own"),
+                );
             }
             for (w, worker) in instance.workers.iter().enumerate() {
                 if let Some(message) = worker.problem(instance.workers.iter().take(w)) {

@@ -1,4 +1,4 @@
-//! `limits`: what the HTTP edge takes from a client.
+//! `limits`: what the HTTP edge takes from a client, and how much memory there is for all.
 
 use std::time::Duration;
 
@@ -27,6 +27,13 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::new("limits.mediaBytes", Shape::Bytes, "64MB", "the most bytes of all pictures and files of one answer"),
     Key::new("limits.fetchTimeout", Shape::Duration, "20s", "for a picture that is given by its address"),
+    Key::new(
+        "limits.memory",
+        Shape::Bytes,
+        "0",
+        "what this program and its browsers may use; from 85% on idle pages are closed and browsers recycled, from 95% on new \
+         work is refused; 0: the container's limit and all that runs in it, or else the machine's",
+    ),
 ];
 
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +52,8 @@ pub struct Limits {
     /// In bytes.
     pub media_bytes: usize,
     pub fetch_timeout: Duration,
+    /// In bytes; none: the system's limit.
+    pub memory: Option<u64>,
 }
 
 impl Limits {
@@ -61,6 +70,7 @@ impl Limits {
             image_pixels: values.u64("limits.imagePixels"),
             media_bytes: values.usize("limits.mediaBytes"),
             fetch_timeout: values.duration("limits.fetchTimeout"),
+            memory: Some(values.u64("limits.memory")).filter(|bytes| *bytes > 0),
         }
     }
 }

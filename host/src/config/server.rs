@@ -63,6 +63,12 @@ pub(super) const KEYS: &[Key] = &[
         "",
         "where clients reach this server, such as https://ai.example.com, for links to pictures; empty: as each request was addressed",
     ),
+    Key::new(
+        "server.metrics",
+        Shape::Choice(&["key", "open"]),
+        "key",
+        "who reads /metrics: whoever has a key, or everybody; models and accounts are named there",
+    ),
     Key::unused("server.imageMarkdown", "pictures are always Markdown here"),
 ];
 
@@ -169,6 +175,8 @@ pub struct Server {
     pub media: MediaForm,
     /// Without a slash at its end.
     pub public_url: Option<String>,
+    /// Whether `/metrics` needs no key.
+    pub open_metrics: bool,
 }
 
 impl std::fmt::Debug for Server {
@@ -207,6 +215,7 @@ impl Server {
             },
             media: MediaForm::parse(&values.text("server.media")).unwrap_or(MediaForm::Url),
             public_url: values.optional_text("server.publicUrl").map(|url| url.trim_end_matches('/').to_owned()),
+            open_metrics: values.text("server.metrics") == "open",
         }
     }
 }

@@ -272,6 +272,14 @@ impl Board {
         parked.len()
     }
 
+    /// The same on one instance.
+    pub(super) fn close_idle_of(&self, member: &Arc<Member>) {
+        let here =
+            |worker: &mut Worker| Arc::ptr_eq(&worker.post.member, member).then(|| worker.parked.take()).flatten();
+        let parked: Vec<Parked> = self.lock().idle.iter_mut().filter_map(here).collect();
+        drop(parked);
+    }
+
     /// Gives everybody who can have it now what he waits for, and sends away whoever can never have it.
     pub(super) fn settle(self: &Arc<Self>) {
         let mut results = Vec::new();
@@ -365,7 +373,12 @@ impl State {
 
     fn take(&mut self, index: usize, adapter: &str, what: &str) -> Worker {
         let worker = self.idle.remove(index);
-        let out = Out { post: Arc::clone(&worker.post), adapter: adapter.to_owned(), what: what.to_owned(), since: Instant::now() };
+        let out = Out {
+            post: Arc::clone(&worker.post),
+            adapter: adapter.to_owned(),
+            what: what.to_owned(),
+            since: Instant::now(),
+        };
         self.out.insert(worker.id, out);
         worker
     }

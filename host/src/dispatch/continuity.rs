@@ -4,39 +4,21 @@
 //! takes it out, so that two clients with the same history, a regenerated answer or an edited turn never meet in one chat: the second
 //! finds nothing, and begins a new one with the whole history.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
-use tokio::time::Instant;
 
 use crate::chat::{Part, Role, Turn};
+use crate::store::{ConversationKey, Database};
 
-/// Chats that are remembered.
-const MAX_CHATS: usize = 20_000;
+/// The index is a convenience: nobody waits longer for it.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 pub(super) type Hash = [u8; 32];
 
-/// Where a chat is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Place {
-    pub(super) instance: String,
-    pub(super) adapter: String,
-    pub(super) model: String,
-    /// Of all turns.
-    pub(super) said: Hash,
-}
-
-#[derive(Debug)]
-struct Chat {
-    conversation: String,
-    used: Instant,
-}
-
-/// The chats that can go on.
-#[derive(Debug, Default)]
-pub(super) struct Chats(Mutex<HashMap<Place, Chat>>);
+/// The chats that can go on, in the database.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chats<'a>(pub(super) Option<&'a Database>);
 
 /// A conversation, in what a chat may know already and what is new.
 pub(super) fn split(turns: &[Turn]) -> Option<(&[Turn], &[Turn])> {
@@ -79,38 +61,32 @@ fn add(mut hash: Sha256, turn: &Turn) -> Sha256 {
     hash
 }
 
-impl Chats {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Place, Chat>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl Chats<'_> {
+    /// Whether there is such a chat.
+    pub(super) async fn has(&self, key: &ConversationKey) -> bool {
+        let Some(database) = self.0 else { return false };
+        let found = tokio::time::timeout(PATIENCE, database.find_conversation(key)).await;
+        matches!(found, Ok(Ok(Some(_))))
     }
 
-    /// An instance that has such a chat.
-    pub(super) fn instance_of(&self, adapter: &str, model: &str, said: &Hash, instances: &[String]) -> Option<String> {
-        let chats = self.lock();
-        let place = |instance: &String| Place {
-            instance: instance.clone(),
-            adapter: adapter.to_owned(),
-            model: model.to_owned(),
-            said: *said,
-        };
-        instances.iter().find(|instance| chats.contains_key(&place(instance))).cloned()
-    }
-
-    /// Takes a chat out: from here on it has more turns than its hash says.
-    pub(super) fn take(&self, place: &Place, max_age: Duration) -> Option<String> {
-        let chat = self.lock().remove(place)?;
-        (chat.used.elapsed() < max_age).then_some(chat.conversation)
+    /// Takes a chat out: from here on it has more turns than its hash says. The site's id of it, and how many turns it has.
+    pub(super) async fn take(&self, key: &ConversationKey, max_age: Duration) -> Option<(String, u64)> {
+        let taken = tokio::time::timeout(PATIENCE, self.0?.take_conversation(key)).await;
+        let chat = taken.ok()?.ok()??;
+        let used = SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(chat.used).unwrap_or(0));
+        // A clock that went back makes no chat too old.
+        let age = SystemTime::now().duration_since(used).unwrap_or_default();
+        (age < max_age).then_some((chat.id, chat.turns))
     }
 
     /// Remembers a chat.
-    pub(super) fn put(&self, place: Place, conversation: String) {
-        let mut chats = self.lock();
-        if chats.len() >= MAX_CHATS
-            && let Some(oldest) = chats.iter().min_by_key(|(_, chat)| chat.used).map(|(place, _)| place.clone())
-        {
-            chats.remove(&oldest);
+    pub(super) async fn put(&self, key: &ConversationKey, id: &str, turns: u64) {
+        let Some(database) = self.0 else { return };
+        match tokio::time::timeout(PATIENCE, database.put_conversation(key, id, turns)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "a chat is not remembered: the next turn begins a new one"),
+            Err(_) => tracing::debug!("a chat is not remembered in time: the next turn begins a new one"),
         }
-        chats.insert(place, Chat { conversation, used: Instant::now() });
     }
 }
 
@@ -122,24 +98,29 @@ mod tests {
         Turn { role, name: None, parts: vec![Part::Text(text.into())] }
     }
 
-    fn place(instance: &str, said: Hash) -> Place {
-        Place { instance: instance.into(), adapter: "demo".into(), model: "echo".into(), said }
+    fn key(instance: &str, prefix: Hash) -> ConversationKey {
+        ConversationKey { instance: instance.into(), adapter: "demo".into(), model: "echo".into(), prefix }
     }
 
-    #[test]
-    fn the_next_request_of_a_conversation_finds_its_chat_once() {
+    #[tokio::test]
+    async fn the_next_request_of_a_conversation_finds_its_chat_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(folder.path(), &crate::config::History::default());
+        let chats = Chats(Some(&database));
         let first = [turn(Role::System, "be brief"), turn(Role::User, "hi")];
-        let chats = Chats::default();
-        chats.put(place("a", hash_with_answer(&first, "hello\n")), "c-1".into());
+        chats.put(&key("a", hash_with_answer(&first, "hello\n")), "c-1", 3).await;
         let mut next = first.to_vec();
         next.extend([turn(Role::Assistant, "hello"), turn(Role::User, "and?")]);
         let (known, new) = split(&next).unwrap();
         assert_eq!(new, [turn(Role::User, "and?")]);
         let said = hash(known);
-        assert_eq!(chats.instance_of("demo", "echo", &said, &["b".into(), "a".into()]), Some("a".into()));
-        assert_eq!(chats.take(&place("b", said), Duration::MAX), None);
-        assert_eq!(chats.take(&place("a", said), Duration::MAX), Some("c-1".into()));
-        assert_eq!(chats.take(&place("a", said), Duration::MAX), None, "somebody else goes on with it");
+        assert!(chats.has(&key("a", said)).await && !chats.has(&key("b", said)).await);
+        assert_eq!(chats.take(&key("b", said), Duration::MAX).await, None);
+        assert_eq!(chats.take(&key("a", said), Duration::MAX).await, Some(("c-1".into(), 3)));
+        assert_eq!(chats.take(&key("a", said), Duration::MAX).await, None, "somebody else goes on with it");
+        chats.put(&key("a", said), "c-2", 3).await;
+        assert_eq!(chats.take(&key("a", said), Duration::ZERO).await, None, "it is too old");
+        assert!(database.close(Duration::from_secs(5)).await);
     }
 
     #[test]
@@ -160,13 +141,5 @@ mod tests {
     fn a_first_message_and_an_unfinished_one_continue_nothing() {
         assert!(split(&[turn(Role::User, "hi")]).is_none());
         assert!(split(&[turn(Role::User, "hi"), turn(Role::Assistant, "hel")]).is_none());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_chat_is_forgotten_after_its_time() {
-        let chats = Chats::default();
-        chats.put(place("a", [0; 32]), "c-1".into());
-        tokio::time::advance(Duration::from_secs(61)).await;
-        assert_eq!(chats.take(&place("a", [0; 32]), Duration::from_secs(60)), None);
     }
 }

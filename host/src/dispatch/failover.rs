@@ -29,9 +29,11 @@ pub(super) fn elsewhere(failure: &FailureKind) -> Option<Avoid> {
         | K::Timeout(Stage::Navigate | Stage::Submit)
         | K::Upstream
         | K::Other(_) => Some(Avoid::Account),
-        K::SiteChanged { .. } | K::AdapterCrashed | K::AdapterCpuLimit | K::AdapterMemoryLimit | K::PromptTooLong { .. } => {
-            Some(Avoid::Adapter)
-        },
+        K::SiteChanged { .. }
+        | K::AdapterCrashed
+        | K::AdapterCpuLimit
+        | K::AdapterMemoryLimit
+        | K::PromptTooLong { .. } => Some(Avoid::Adapter),
         K::ContentBlocked
         | K::InvalidRequest
         | K::ModelNotFound { .. }

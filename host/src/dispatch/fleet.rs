@@ -4,7 +4,9 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::lease::Opener;
-use super::{DispatchOptions, Dispatcher, Failure, FailureKind, Health, Inner, InstancePlan, InstanceState, Member, RETRY_AFTER};
+use super::{
+    DispatchOptions, Dispatcher, Failure, FailureKind, Health, Inner, InstancePlan, InstanceState, Member, RETRY_AFTER,
+};
 use crate::browser::Keeping;
 
 /// For the requests of an instance that is taken away or started anew.

@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::account::AccountId;
 use super::board::{Claim, Rank, Ticket, Want};
-use super::continuity::{self, Place};
+use super::continuity::{self, Chats};
 use super::failover::Tries;
 use super::lease::{Lease, NoPage};
 use super::ledger::Record;
@@ -18,6 +19,8 @@ use crate::browser::{Page, PageError};
 use crate::chat::prompt::Rendered;
 use crate::chat::{self, Failure, FailureKind, JobEvent, Kind, Outcome, Request, Stage, Transcript};
 use crate::plugin::{AdapterRequest, Call, Continues, Report, Timing};
+use crate::store::ConversationKey;
+use crate::telemetry::metrics;
 
 /// For pressing the stop button of a page that nobody waits for.
 const STOP_LATER: Duration = Duration::from_secs(10);
@@ -79,6 +82,7 @@ impl Running {
         let submitted = trace.tries.last().is_some_and(|last| last.submitted);
         self.record.close(submitted, result.as_ref().err());
         self.log(&trace, &result);
+        self.note_history(&trace, &result);
         let last = match result {
             Ok(outcome) => JobEvent::Done(outcome),
             Err(failure) => JobEvent::Failed(failure),
@@ -103,7 +107,7 @@ impl Running {
             let until = Instant::now() + self.options.queue_wait;
             let want = Want { avoid: tries.avoid().to_vec(), until, rank: Rank::Again, ..self.want.clone() };
             let Ok(ticket) = self.inner.board.queue(want) else { return Err(failure) };
-            tracing::info!(id = self.request.id, %failure, "dispatched again");
+            tracing::info!(%failure, "dispatched again");
             claim = match self.claim(ticket, until).await {
                 Ok(claim) => claim,
                 Err(gone) if gone.kind == FailureKind::ClientGone => return Err(gone),
@@ -139,6 +143,8 @@ impl Running {
             }
             Err(failure) => (Err(failure), false),
         };
+        let outcome = result.as_ref().err().map_or("ok", |failure| failure.kind.code());
+        metrics::attempt_ended(&account.1, &instance, outcome);
         trace.tries.push(Try {
             adapter: adapter.label(),
             instance,
@@ -156,15 +162,15 @@ impl Running {
         let lease = self.lease(claim).await?;
         self.tell_start(&lease, offer, trace).await;
         trace.before = self.started.elapsed();
-        let mut chat = self.chat(&lease, offer);
-        let asked = self.adapter_request(offer, &rendered, chat.as_ref().map(|(_, conversation)| conversation));
+        let mut chat = self.chat(&lease, offer).await;
+        let asked = self.adapter_request(offer, &rendered, chat.as_ref().map(|chat| &chat.conversation));
         let mut report = self.call(&lease, offer, asked, trace).await;
         if chat.is_some() && has_no_chat(&report) {
-            tracing::info!(id = self.request.id, "the site has this chat no more: a new one begins");
+            tracing::info!("the site has this chat no more: a new one begins");
             chat = None;
             report = self.call(&lease, offer, self.adapter_request(offer, &rendered, None), trace).await;
         }
-        self.remember(&lease, offer, &report, chat);
+        self.remember(&lease, offer, &report, chat).await;
         self.note(&lease, offer, &report);
         self.keep_picture(&lease, &report).await;
         if let Some(lease) = self.end(lease, &report).await {
@@ -194,13 +200,17 @@ impl Running {
         let _ = self.events.send(event).await;
     }
 
+    fn chats(&self) -> Chats<'_> {
+        Chats(self.options.history.as_ref())
+    }
+
     /// The chat of this account's that the request goes on with. It is taken out of the index.
-    fn chat(&self, lease: &Lease, offer: &Offer) -> Option<(Place, String)> {
+    async fn chat(&self, lease: &Lease, offer: &Offer) -> Option<Taken> {
         let max_age = self.goes_on(offer)?;
         let (known, _) = continuity::split(&self.request.turns)?;
-        let place = place(lease, offer, continuity::hash(known));
-        let conversation = self.inner.chats.take(&place, max_age)?;
-        Some((place, conversation))
+        let key = key(lease.instance(), offer, continuity::hash(known));
+        let (conversation, turns) = self.chats().take(&key, max_age).await?;
+        Some(Taken { key, conversation, turns })
     }
 
     /// For how long a chat can go on; none where none does.
@@ -210,19 +220,20 @@ impl Running {
     }
 
     /// Keeps the chat for the next request of this conversation.
-    fn remember(&self, lease: &Lease, offer: &Offer, report: &Report, chat: Option<(Place, String)>) {
+    async fn remember(&self, lease: &Lease, offer: &Offer, report: &Report, chat: Option<Taken>) {
         match &report.result {
             Ok(outcome) if self.goes_on(offer).is_some() => {
                 let answer = report.transcript.as_history();
                 if let Some((answer, conversation)) = answer.zip(outcome.conversation.as_ref()) {
                     let said = continuity::hash_with_answer(&self.request.turns, answer);
-                    self.inner.chats.put(place(lease, offer, said), conversation.clone());
+                    let turns = self.request.turns.len() as u64 + 1;
+                    self.chats().put(&key(lease.instance(), offer, said), conversation, turns).await;
                 }
             }
             // Nothing was said there: it is as it was.
             Err(_) if !report.submitted => {
-                if let Some((place, conversation)) = chat {
-                    self.inner.chats.put(place, conversation);
+                if let Some(chat) = chat {
+                    self.chats().put(&chat.key, &chat.conversation, chat.turns).await;
                 }
             }
             _ => {}
@@ -277,8 +288,7 @@ impl Running {
         }
         let id = (lease.instance().to_owned(), offer.adapter.manifest.id.clone());
         let failure = report.result.as_ref().err().map(|failure| failure.kind.clone());
-        let asks_for_somebody =
-            matches!(failure, Some(FailureKind::LoginRequired | FailureKind::ChallengeRequired));
+        let asks_for_somebody = matches!(failure, Some(FailureKind::LoginRequired | FailureKind::ChallengeRequired));
         self.inner.board.account(&id, |account| {
             account.ended(failure.as_ref(), Instant::now());
             if asks_for_somebody {
@@ -312,7 +322,7 @@ impl Running {
                     let stopped = stop(lease.page(), self.options.cancel).await;
                     if !stopped {
                         let (page, ended) = (Arc::clone(lease.page()), self.inner.draining.clone());
-                        self.inner.tasks.spawn(ended.run_until_cancelled_owned(stop_later(page)));
+                        self.inner.tasks.spawn(ended.run_until_cancelled_owned(stop_later(page)).in_current_span());
                     }
                     stopped
                 }
@@ -337,7 +347,6 @@ impl Running {
         let ms = |d: Option<Duration>| d.map(|d| d.as_millis());
         for (n, tried) in trace.tries.iter().enumerate() {
             tracing::debug!(
-                id = self.request.id,
                 attempt = n + 1,
                 adapter = tried.adapter,
                 instance = tried.instance,
@@ -349,7 +358,6 @@ impl Running {
             );
         }
         tracing::debug!(
-            id = self.request.id,
             model = self.request.model,
             attempts = trace.tries.len(),
             queue_ms = trace.queued.as_millis(),
@@ -370,9 +378,16 @@ fn has_no_chat(report: &Report) -> bool {
     !report.submitted && code == Some(CHAT_GONE)
 }
 
-fn place(lease: &Lease, offer: &Offer, said: continuity::Hash) -> Place {
+/// A chat that was taken out of the index.
+struct Taken {
+    key: ConversationKey,
+    conversation: String,
+    turns: u64,
+}
+
+pub(super) fn key(instance: &str, offer: &Offer, prefix: continuity::Hash) -> ConversationKey {
     let (adapter, model) = (offer.adapter.manifest.id.clone(), offer.model.id.clone());
-    Place { instance: lease.instance().to_owned(), adapter, model, said }
+    ConversationKey { instance: instance.to_owned(), adapter, model, prefix }
 }
 
 /// Presses the site's stop button. False if the page did not come to rest in time.

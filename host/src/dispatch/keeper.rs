@@ -27,6 +27,7 @@ pub(super) async fn run(inner: Arc<Inner>) {
             () = warm_up(&inner) => {}
         }
         probe_due(&inner);
+        inner.board.publish();
         tokio::select! {
             () = inner.draining.cancelled() => return,
             changed = adapters.changed() => if changed.is_err() { return },
@@ -38,6 +39,9 @@ pub(super) async fn run(inner: Arc<Inner>) {
 
 /// Opens a page where an adapter has none that is idle.
 async fn warm_up(inner: &Inner) {
+    if inner.is_lean() {
+        return;
+    }
     for adapter in inner.registry.all() {
         for claim in inner.board.claim_cold(&adapter) {
             let instance = claim.member().map(|member| member.name().to_owned());
@@ -78,6 +82,7 @@ pub(super) async fn probe(inner: &Inner, claim: Claim) -> Option<SignIn> {
                 before
             });
             if before != found {
+                keep_session(inner, &id.0, &found).await;
                 tracing::info!(instance = id.0, adapter = id.1, before = before.name(), now = found.name(), "account");
             }
             Some(found)
@@ -87,6 +92,16 @@ pub(super) async fn probe(inner: &Inner, claim: Claim) -> Option<SignIn> {
             inner.board.account(&id, |account| account.look_failed(Instant::now()));
             None
         }
+    }
+}
+
+/// Somebody has signed in: what the browser knows of it is kept at once.
+async fn keep_session(inner: &Inner, instance: &str, found: &SignIn) {
+    let member = inner.all_members().into_iter().find(|member| member.name() == instance);
+    if let (SignIn::SignedIn(_), Some(member)) = (found, member)
+        && let Err(error) = member.instance.keep_session().await
+    {
+        tracing::debug!(instance, %error, "the session was not kept at once");
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use super::board::Claim;
 use super::member::Member;
@@ -62,11 +63,6 @@ impl Lease {
         self.claim.member().map_or("", |member| member.name())
     }
 
-    /// The worker's name.
-    pub(super) fn worker(&self) -> &str {
-        self.claim.post().map_or("", |post| &post.name)
-    }
-
     /// Whether the page has a sign-in that outlives it.
     pub(super) fn has_account(&self) -> bool {
         !self.page.spec().throwaway
@@ -78,7 +74,7 @@ impl Lease {
         // Whoever still held the page has dropped it with its call; if not, it must not be used again.
         let Ok(page) = Arc::try_unwrap(page) else { return };
         let navigate = opener.navigate;
-        tasks.spawn(async move {
+        let going_back = async move {
             // A navigation of a page that hangs would only wait for its deadline.
             if !answers(&page).await {
                 tracing::debug!("a page hangs; it is closed");
@@ -88,7 +84,8 @@ impl Lease {
                 Ok(()) => park(claim, page),
                 Err(error) => tracing::debug!(%error, "a page did not get back to its entry; it is closed"),
             }
-        });
+        };
+        tasks.spawn(going_back.in_current_span());
     }
 }
 

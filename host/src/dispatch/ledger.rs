@@ -69,7 +69,9 @@ impl Ledger {
         entries.retain(|_, entry| now.duration_since(entry.since) < KEPT);
         let mut bytes: usize = entries.values().map(|entry| entry.feed.size()).sum();
         while entries.len() >= MAX_ENTRIES || bytes > MAX_BYTES {
-            let Some(oldest) = entries.iter().min_by_key(|(_, entry)| entry.since).map(|(hash, _)| *hash) else { break };
+            let Some(oldest) = entries.iter().min_by_key(|(_, entry)| entry.since).map(|(hash, _)| *hash) else {
+                break;
+            };
             bytes -= entries.remove(&oldest).map_or(0, |entry| entry.feed.size()).min(bytes);
         }
         entries.insert(hash, Entry { feed: Arc::clone(feed), fate: Arc::clone(&fate), since: now });

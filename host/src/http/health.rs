@@ -24,12 +24,12 @@ pub(super) fn describe(health: &Health) -> (&'static str, Option<&str>) {
 
 /// The process is alive.
 pub(super) async fn healthz(State(edge): State<Arc<Edge>>) -> Response {
-    answer(StatusCode::OK, &edge.dispatcher.health())
+    answer(StatusCode::OK, &edge.health())
 }
 
 /// Requests can be answered.
 pub(super) async fn readyz(State(edge): State<Arc<Edge>>) -> Response {
-    let health = edge.dispatcher.health();
+    let health = edge.health();
     let ready = matches!(health, Health::Ready | Health::Degraded(_));
     answer(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &health)
 }

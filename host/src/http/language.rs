@@ -41,8 +41,8 @@ impl Language {
 /// A text in both languages. (No `Display`: whoever writes it has to say for whom.)
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Text {
-    pub(super) en: String,
-    pub(super) zh: String,
+    pub(crate) en: String,
+    pub(crate) zh: String,
 }
 
 impl Text {

@@ -31,19 +31,18 @@ impl Links {
     /// # Errors
     /// When the request asks for something else.
     pub(super) fn wanted(edge: &Edge, headers: &HeaderMap) -> Result<Option<Self>, ApiError> {
-        let form = match headers.get("x-webai-media") {
-            None => edge.server.media,
-            Some(value) => value
-                .to_str()
-                .ok()
-                .and_then(MediaForm::parse)
-                .ok_or_else(|| ApiError::invalid("x-webai-media", words::wrong_header("x-webai-media", "url, data")))?,
-        };
+        let form =
+            match headers.get("x-webai-media") {
+                None => edge.server.media,
+                Some(value) => value.to_str().ok().and_then(MediaForm::parse).ok_or_else(|| {
+                    ApiError::invalid("x-webai-media", words::wrong_header("x-webai-media", "url, data"))
+                })?,
+            };
         let base = match form {
             MediaForm::Data => None,
             MediaForm::Url => edge.server.public_url.clone().or_else(|| base(headers)),
         };
-        Ok(base.map(|base| Self { media: edge.media.clone(), base }))
+        Ok(base.map(|base| Self { media: edge.kept.media.clone(), base }))
     }
 
     /// Keeps what an event brings, and puts a link in its place. Where that fails, the event is as it was: an answer is worth

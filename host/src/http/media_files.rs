@@ -31,7 +31,7 @@ pub(super) async fn file(
     token: Result<Path<String>, PathRejection>,
 ) -> Result<Response, ApiError> {
     let Ok(Path(token)) = token else { return Err(unknown()) };
-    let found = edge.media.find(&token).await.map_err(|error| {
+    let found = edge.kept.media.find(&token).await.map_err(|error| {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "media_unavailable", words::media_unavailable(error))
     })?;
     let found = found.ok_or_else(unknown)?;

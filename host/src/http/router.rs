@@ -12,7 +12,7 @@ use axum::routing::{MethodRouter, any, get, post};
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
 use super::error::words;
-use super::{ApiError, Edge, admin, context, health, media_files, openai, status};
+use super::{ApiError, Edge, admin, context, health, media_files, metrics, openai, status};
 
 /// The whole surface.
 pub(super) fn router(edge: Arc<Edge>) -> Router {
@@ -31,6 +31,7 @@ pub(super) fn router(edge: Arc<Edge>) -> Router {
         .route("/", get(status::page))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::metrics))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn(context::observe))

@@ -76,7 +76,7 @@ struct Page<'a> {
 
 /// `GET /` and `HEAD /`: 200 whatever the state is, because the machinery around a Space asks just that.
 pub(super) async fn page(State(edge): State<Arc<Edge>>, headers: HeaderMap) -> Response {
-    let health = edge.dispatcher.health();
+    let health = edge.health();
     let (state, reason) = health::describe(&health);
     let page_words = match Language::of(&headers) {
         Language::English => &ENGLISH,

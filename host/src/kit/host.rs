@@ -128,7 +128,8 @@ impl Host {
 
     /// A dispatcher with one page, which nobody has used.
     pub(super) fn dispatcher(&self, options: DispatchOptions) -> Dispatcher {
-        let options = DispatchOptions { rules: Rules { pages: 1, queue: 2, retries: None, ..Rules::default() }, ..options };
+        let options =
+            DispatchOptions { rules: Rules { pages: 1, queue: 2, retries: None, ..Rules::default() }, ..options };
         let member = Member::of(Arc::clone(&self.instance));
         Dispatcher::start(Arc::clone(&self.registry), vec![member], options)
     }
@@ -169,6 +170,8 @@ pub(super) fn request(id: String, model: String, turns: Vec<Turn>) -> Request {
         options: std::collections::BTreeMap::new(),
         temporary: Some(false),
         caller: String::new(),
+        dialect: "",
+        stream: false,
         fingerprint: None,
     }
 }

@@ -123,7 +123,7 @@ async fn drive(
     let request = request(format!("record-{}", uuid::Uuid::new_v4()), model, vec![turn]);
     let answered = loop {
         recorder.take();
-        let answered = match dispatcher.submit(request.clone()) {
+        let answered = match dispatcher.submit(request.clone()).await {
             Ok(job) => collect(job).await,
             Err(failure) => Answered::refused(failure),
         };

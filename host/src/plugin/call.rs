@@ -12,10 +12,12 @@ use super::bindings::webai::adapter::types as wit;
 use super::clock::{Deadlines, StageClock};
 use super::guest_log::{GuestLog, Level};
 use super::handles::{HostState, Job, Means, PageHandle, Progress, ReplyHandle, RequestHandle};
+use super::manifest::Rung;
 use super::meter::{self, Meter};
 use super::{Adapter, AdapterRequest};
 use crate::browser::Page;
 use crate::chat::{Failure, FailureKind, Finish, JobEvent, Outcome, Stage, Transcript};
+use crate::telemetry::metrics::{self, Added, Trap};
 
 /// What a guest may move across the boundary in one host call.
 const HOSTCALL_BYTES: usize = 4 << 20;
@@ -107,10 +109,25 @@ impl Adapter {
             total: started.elapsed(),
             cpu: meter.used(),
         };
+        self.measure(&progress, &timing);
         let submitted = timing.submitted.is_some();
         let result = result.map_err(|failure| Failure { adapter: Some(self.label()), submitted, ..failure });
         let transcript = std::mem::take(&mut store.data_mut().transcript);
         Report { result, submitted, timing, transcript, denied: progress.denied() }
+    }
+
+    fn measure(&self, progress: &Progress, timing: &Timing) {
+        if !timing.instantiated.is_zero() {
+            metrics::added_latency(Added::Adapter, timing.instantiated);
+        }
+        if let Some(rung) = progress.rung() {
+            let rung = match rung {
+                Some(Rung::Network) => "network",
+                Some(Rung::Dom) => "dom",
+                None => "none",
+            };
+            metrics::captured(&self.manifest.id, rung);
+        }
     }
 
     /// Asks the adapter who is signed in. Sends nothing to the site.
@@ -204,13 +221,14 @@ impl Adapter {
         tracing::error!(target: "adapter", adapter = self.label(), "the adapter ended: {trap:?}");
         let said = format!("the adapter ended: {}", trap.root_cause());
         self.log.push(Level::Error, &self.manifest.version.to_string(), "", &said);
-        let (kind, message) = if meter.exceeded() {
-            (FailureKind::AdapterCpuLimit, format!("{:?}", self.manifest.limits.cpu))
+        let (kind, message, cause) = if meter.exceeded() {
+            (FailureKind::AdapterCpuLimit, format!("{:?}", self.manifest.limits.cpu), Trap::Cpu)
         } else if store.data().limiter.exceeded() {
-            (FailureKind::AdapterMemoryLimit, format!("{} MiB", self.manifest.limits.memory >> 20))
+            (FailureKind::AdapterMemoryLimit, format!("{} MiB", self.manifest.limits.memory >> 20), Trap::Memory)
         } else {
-            (FailureKind::AdapterCrashed, String::new())
+            (FailureKind::AdapterCrashed, String::new(), Trap::Crash)
         };
+        metrics::adapter_trapped(&self.manifest.id, cause);
         Failure::new(kind, message)
     }
 }

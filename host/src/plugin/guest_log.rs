@@ -120,19 +120,19 @@ impl GuestLog {
         }
         let message: String = message.chars().take(MAX_LINE).collect();
         self.kept.push(level, &self.version, &self.request, &message);
-        let (adapter, request) = (&self.adapter, &self.request);
+        let adapter = &self.adapter;
         match level {
-            Level::Error => tracing::error!(target: "adapter", adapter, request, "{message}"),
-            Level::Warn => tracing::warn!(target: "adapter", adapter, request, "{message}"),
-            Level::Info => tracing::info!(target: "adapter", adapter, request, "{message}"),
-            Level::Debug => tracing::debug!(target: "adapter", adapter, request, "{message}"),
+            Level::Error => tracing::error!(target: "adapter", adapter, "{message}"),
+            Level::Warn => tracing::warn!(target: "adapter", adapter, "{message}"),
+            Level::Info => tracing::info!(target: "adapter", adapter, "{message}"),
+            Level::Debug => tracing::debug!(target: "adapter", adapter, "{message}"),
         }
     }
 
     fn report_suppressed(&mut self) {
         if self.suppressed > 0 {
             let (adapter, request) = (&self.adapter, &self.request);
-            tracing::warn!(target: "adapter", adapter, request, "{} lines suppressed", self.suppressed);
+            tracing::warn!(target: "adapter", adapter, "{} lines suppressed", self.suppressed);
             let told = format!("{} lines suppressed", self.suppressed);
             self.kept.push(Level::Warn, &self.version, request, &told);
             self.suppressed = 0;

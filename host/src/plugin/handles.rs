@@ -1,6 +1,6 @@
 //! What the guest's three resources stand for, and what one call's store holds.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -14,6 +14,7 @@ use super::allowance::Allowance;
 use super::clock::StageClock;
 use super::guest_log::GuestLog;
 use super::limiter::MemoryLimiter;
+use super::manifest::Rung;
 use super::recorder::Recorder;
 use crate::browser::{Page, SavedFile};
 use crate::chat::{JobEvent, Stage, Transcript};
@@ -81,14 +82,26 @@ pub(super) struct Progress {
     pub(super) cancel: CancellationToken,
     submitted: OnceLock<Instant>,
     first_piece: OnceLock<Instant>,
+    /// What was read last: 0 nothing, 1 the page's traffic, 2 what it shows.
+    heard: AtomicU8,
+    /// What was read last before the first piece.
+    rung: OnceLock<Option<Rung>>,
     too_slow: AtomicBool,
     denied: OnceLock<String>,
 }
 
 impl Progress {
     pub(super) fn new(clock: StageClock, cancel: CancellationToken) -> Self {
-        let (submitted, first_piece) = (OnceLock::new(), OnceLock::new());
-        Self { clock, cancel, submitted, first_piece, too_slow: AtomicBool::new(false), denied: OnceLock::new() }
+        Self {
+            clock,
+            cancel,
+            submitted: OnceLock::new(),
+            first_piece: OnceLock::new(),
+            heard: AtomicU8::new(0),
+            rung: OnceLock::new(),
+            too_slow: AtomicBool::new(false),
+            denied: OnceLock::new(),
+        }
     }
 
     /// When the point of no return was passed, if it was.
@@ -113,7 +126,22 @@ impl Progress {
     /// A piece of the answer goes out.
     pub(super) fn piece(&self) {
         self.first_piece.get_or_init(Instant::now);
+        self.rung.get_or_init(|| match self.heard.load(Ordering::Relaxed) {
+            1 => Some(Rung::Network),
+            2 => Some(Rung::Dom),
+            _ => None,
+        });
         self.clock.data();
+    }
+
+    /// The guest read something of the page's traffic, or of what the page shows.
+    pub(super) fn heard(&self, rung: Rung) {
+        self.heard.store(if rung == Rung::Network { 1 } else { 2 }, Ordering::Relaxed);
+    }
+
+    /// The rung of the capture ladder that the first piece came from; none: it came from neither. Outer none: there is no piece.
+    pub(super) fn rung(&self) -> Option<Option<Rung>> {
+        self.rung.get().copied()
     }
 
     /// The guest tried what it was not granted, by its own act and not by what the page did. The first time is kept.

@@ -9,6 +9,7 @@ mod kept;
 mod lock;
 mod manage;
 mod scan;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -28,10 +29,12 @@ use super::engine::Engine;
 use super::guest_log::AdapterLog;
 use super::health::{Health, HealthBook};
 use super::loader::Adapter;
+use crate::telemetry::metrics;
 pub use entry::{BrokenFile, Entry, KeptVersion, Pending, Source, State};
 use manage::Order;
 pub use manage::{Change, ChangeError};
 use scan::Scanner;
+pub use survey::{Survey, survey};
 
 /// Orders that may wait for the one before.
 const ORDERS: usize = 16;
@@ -127,6 +130,7 @@ impl Registry {
         let (id, sha256) = (&adapter.manifest.id, &adapter.hash);
         let Some(reason) = self.shared.health.note(id, sha256, report) else { return };
         tracing::error!(adapter = adapter.label(), reason, "the adapter is out of use until it is enabled or replaced");
+        metrics::adapter_quarantined(id);
         let change = Change::Quarantine { id: id.clone(), sha256: sha256.clone(), reason };
         let (done, _) = oneshot::channel();
         // It is in force already; the order only writes it down, and a full queue may lose that.

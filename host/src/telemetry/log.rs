@@ -1,7 +1,11 @@
 //! The log: to stderr, for people or as one JSON object a line.
+//!
+//! A request's id is on every line that the request causes, whichever part of the program writes it: as the span that leads a line of
+//! text, and as `span.id` in JSON.
 
 use std::io;
 
+use tracing::Span;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -15,8 +19,15 @@ pub fn start(log: &Log) {
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
     let started = match log.format {
-        LogFormat::Json => registry.with(layer.json().flatten_event(true).with_current_span(false)).try_init(),
+        LogFormat::Json => {
+            registry.with(layer.json().flatten_event(true).with_current_span(true).with_span_list(false)).try_init()
+        }
         LogFormat::Text => registry.with(layer.with_ansi(io::IsTerminal::is_terminal(&io::stderr()))).try_init(),
     };
     drop(started);
+}
+
+/// The span of one request. It is there at every level: an error's line has the id too.
+pub fn request_span(id: &str) -> Span {
+    tracing::error_span!("request", id)
 }

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::InstanceState;
-use super::keeper::Keeper;
+use super::keeper::{self, Keeper};
 use super::live::Live;
 use super::targets::Targets;
 use crate::browser::cdp;
 use crate::browser::launch::{LaunchError, LaunchOptions, Process, ProfileDir};
+use crate::telemetry::metrics::{self, Restart};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(15);
 /// A browser that closes gracefully takes well under a second, and longer on a slow disk.
@@ -29,6 +30,8 @@ enum Ended {
     /// As asked: closed gracefully already.
     Stopped,
     Died(String),
+    /// As asked: closed gracefully, to be started again at once.
+    Recycled,
 }
 
 pub(super) struct Supervisor {
@@ -40,6 +43,8 @@ pub(super) struct Supervisor {
     pub(super) state: watch::Sender<InstanceState>,
     pub(super) live: watch::Sender<Option<Arc<Live>>>,
     pub(super) stop: CancellationToken,
+    /// Somebody wants a fresh browser.
+    pub(super) recycle: Arc<Notify>,
     pub(super) kill: CancellationToken,
 }
 
@@ -52,9 +57,13 @@ impl Supervisor {
                 None => break,
                 Some(Ok((process, live, targets))) => match self.serve(process, live, targets).await {
                     Ended::Stopped => break,
+                    Ended::Recycled => continue,
                     Ended::Died(reason) => (reason, false),
                 },
-                Some(Err(error)) => (error.to_string(), error.needs_a_person()),
+                Some(Err(error)) => {
+                    metrics::browser_restarted(&self.name, Restart::Start);
+                    (error.to_string(), error.needs_a_person())
+                }
             };
             attempt = if started.elapsed() > WELL_AFTER { 1 } else { attempt + 1 };
             if !self.wait(attempt, reason, person).await {
@@ -108,27 +117,30 @@ impl Supervisor {
         let keeping = keeper.map(|keeper| keeper.start(Arc::clone(&live)));
         self.live.send_replace(Some(Arc::clone(&live)));
         self.state.send_replace(InstanceState::Ready { version, pid: process.pid() });
+        metrics::browser_up(&self.name, true);
         let ended = tokio::select! {
             () = self.stop.cancelled() => Ended::Stopped,
             () = self.kill.cancelled() => Ended::Died("dropped".into()),
+            () = self.recycle.notified() => Ended::Recycled,
             status = process.exited() => Ended::Died(format!("the browser ended: {status}")),
             _ = &mut targets => Ended::Died("the connection to the browser broke".into()),
             () = live.hang() => Ended::Died("the browser does not answer".into()),
         };
         self.live.send_replace(None);
+        metrics::browser_up(&self.name, false);
         match &ended {
             Ended::Stopped => {
-                let mut keeper = match keeping {
-                    Some(keeping) => keeping.finish().await,
-                    None => None,
-                };
-                live.close().await;
-                let in_order = process.end(CLOSE_GRACE).await;
-                if in_order && let Some(keeper) = &mut keeper {
-                    keeper.closed().await;
-                }
+                close(keeping, &live, process).await;
+            }
+            Ended::Recycled => {
+                let reason = "it is recycled to free memory".to_owned();
+                self.state.send_replace(InstanceState::Restarting { attempt: 1, reason });
+                tracing::info!(instance = self.name, "the browser is recycled");
+                metrics::browser_restarted(&self.name, Restart::Recycled);
+                self.keeper = close(keeping, &live, process).await;
             }
             Ended::Died(reason) => {
+                metrics::browser_restarted(&self.name, Restart::Died);
                 // Before the process is reaped: nobody shall take a dead browser for one that is ready.
                 self.state.send_replace(InstanceState::Restarting { attempt: 1, reason: reason.clone() });
                 let stderr = process.stderr_tail();
@@ -158,6 +170,20 @@ impl Supervisor {
             () = tokio::time::sleep(wait) => true,
         }
     }
+}
+
+/// Closes a browser so that nothing is lost. Whoever kept its session can go on with the next one.
+async fn close(keeping: Option<keeper::Running>, live: &Live, process: Process) -> Option<Keeper> {
+    let mut keeper = match keeping {
+        Some(keeping) => keeping.finish().await,
+        None => None,
+    };
+    live.close().await;
+    let in_order = process.end(CLOSE_GRACE).await;
+    if in_order && let Some(keeper) = &mut keeper {
+        keeper.closed().await;
+    }
+    keeper
 }
 
 /// Brings the session back before anybody has a page.

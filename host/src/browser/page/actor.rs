@@ -43,19 +43,23 @@ impl Actor {
                 () = shared.cancel.cancelled() => return,
                 () = shared.gate.free.notified() => self.release(),
                 () = until(shared.rewrite_due()) => self.send(shared.rewrite_overdue()),
-                incoming = self.queue.recv() => match incoming {
-                    Some(Incoming::Event(event)) => {
-                        if let Err(Unreadable(why)) = self.event(&event) {
-                            shared.close(CloseReason::Fence(why));
-                        }
-                    }
-                    Some(Incoming::Reply { ticket, result, .. }) => {
-                        shared.capture.on_reply(&shared.session, ticket, &result);
-                    }
-                    Some(Incoming::Overflow) => shared.close(CloseReason::Overflow),
-                    None => shared.close(CloseReason::Gone),
-                },
+                incoming = self.queue.recv() => shared.span().in_scope(|| self.incoming(incoming)),
             }
+        }
+    }
+
+    fn incoming(&mut self, incoming: Option<Incoming>) {
+        match incoming {
+            Some(Incoming::Event(event)) => {
+                if let Err(Unreadable(why)) = self.event(&event) {
+                    self.shared.close(CloseReason::Fence(why));
+                }
+            }
+            Some(Incoming::Reply { ticket, result, .. }) => {
+                self.shared.capture.on_reply(&self.shared.session, ticket, &result);
+            }
+            Some(Incoming::Overflow) => self.shared.close(CloseReason::Overflow),
+            None => self.shared.close(CloseReason::Gone),
         }
     }
 

@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant as Moment};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::super::PageError;
 use super::super::event::{EventBody, PageEvent};
+use crate::telemetry::metrics::{self, Added};
 
 /// What may wait for a slow adapter, in bytes. A site cannot be slowed, so that beyond it the call ends.
 pub(super) const MAX_BYTES: usize = 8 << 20;
@@ -19,7 +20,8 @@ const OVERHEAD: usize = 128;
 
 #[derive(Debug, Default)]
 struct State {
-    events: VecDeque<PageEvent>,
+    /// Each with the time at which it came.
+    events: VecDeque<(Moment, PageEvent)>,
     size: usize,
     /// Whether a call has the page. What comes outside of a call is nobody's.
     in_call: bool,
@@ -69,8 +71,8 @@ impl Inbox {
     /// Drops what waits of a listen, watch or expect that was stopped.
     pub(super) fn forget(&self, source: u32) {
         let mut state = self.lock();
-        state.events.retain(|event| event.source != source);
-        state.size = state.events.iter().map(size).sum();
+        state.events.retain(|(_, event)| event.source != source);
+        state.size = state.events.iter().map(|(_, event)| size(event)).sum();
     }
 
     /// Adds an event. Never waits.
@@ -81,10 +83,10 @@ impl Inbox {
                 return;
             }
             // A watch tells the whole text each time: of two that nobody has read, the first is worth nothing.
-            if let (EventBody::Watched(_), Some(last)) = (&event.body, state.events.back())
+            if let (EventBody::Watched(_), Some((_, last))) = (&event.body, state.events.back())
                 && matches!(last.body, EventBody::Watched(_))
                 && last.source == event.source
-                && let Some(last) = state.events.pop_back()
+                && let Some((_, last)) = state.events.pop_back()
             {
                 state.size -= size(&last);
             }
@@ -94,7 +96,7 @@ impl Inbox {
                 state.size = 0;
                 state.events = VecDeque::new();
             } else {
-                state.events.push_back(event);
+                state.events.push_back((Moment::now(), event));
             }
         }
         self.arrived.notify_one();
@@ -124,8 +126,9 @@ impl Inbox {
             return Err(PageError::Other { code: CLIENT_TOO_SLOW, message });
         }
         match state.events.pop_front() {
-            Some(event) => {
+            Some((came, event)) => {
                 state.size -= size(&event);
+                metrics::added_latency(Added::Page, came.elapsed());
                 Ok(Some(event))
             }
             None if state.closed => Err(PageError::Closed),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use super::act::Landing;
 use super::framed::Framed;
@@ -112,7 +113,7 @@ impl Page {
     async fn watch_in_frame(&self, path: Path, condition: Option<&str>) -> Result<u32, PageError> {
         let id = self.shared.inbox.new_source();
         let framed = Arc::new(Framed::new(id, path, condition));
-        let keeper = tokio::spawn(Arc::clone(&self.shared).keep_watch(Arc::clone(&framed)));
+        let keeper = tokio::spawn(Arc::clone(&self.shared).keep_watch(Arc::clone(&framed)).in_current_span());
         let watch = Watch::InFrame { framed: Arc::clone(&framed), _keeper: AbortOnDropHandle::new(keeper) };
         self.shared.watches.add(id, watch)?;
         // The keeper does the same; that nothing can be seen there is told to who asks.

@@ -24,7 +24,8 @@ impl Board {
         let mut index = 0;
         while let Some(worker) = state.idle.get(index) {
             let member = &worker.post.member;
-            let is_cold = worker.post.monitor == *id && worker.parked.is_none() && member.is_ready() && member.held().is_none();
+            let is_cold =
+                worker.post.monitor == *id && worker.parked.is_none() && member.is_ready() && member.held().is_none();
             if is_cold && warm.insert(member.name().to_owned()) {
                 let worker = state.take(index, id, "a warm page");
                 claims.push(Claim { board: Arc::clone(self), worker: Some(worker), adapter: Arc::clone(adapter) });
@@ -60,7 +61,9 @@ impl State {
     fn unpark(&mut self, adapter: &Adapter) -> Vec<super::Parked> {
         let of = |worker: &mut super::Worker| {
             let named = worker.post.named;
-            worker.parked.take_if(|parked| parked.adapter == adapter.manifest.id && !parked.is_usable(&adapter.manifest, named))
+            worker
+                .parked
+                .take_if(|parked| parked.adapter == adapter.manifest.id && !parked.is_usable(&adapter.manifest, named))
         };
         self.idle.iter_mut().filter_map(of).collect()
     }

@@ -45,7 +45,8 @@ impl State {
         for (place, offer) in want.adapters.iter().enumerate() {
             let adapter = &offer.manifest.id;
             let fits = |post: &Post| {
-                post.adapters.contains(adapter) && !want.avoid.iter().any(|(i, a)| i == post.member.name() && a == adapter)
+                post.adapters.contains(adapter)
+                    && !want.avoid.iter().any(|(i, a)| i == post.member.name() && a == adapter)
             };
             for (id, post) in self.roster.iter().filter(|(_, post)| fits(post)) {
                 if !self.is_open(post, offer, now, &mut reasons) {

@@ -1,5 +1,6 @@
 //! What is on the board, to look at.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -7,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{Board, Rank, State};
 use crate::dispatch::account::SignIn;
+use crate::telemetry::metrics;
 
 /// Who waits and who runs.
 #[derive(Debug, Clone, Default)]
@@ -130,5 +132,42 @@ impl State {
         let own = self.waiting.get(index)?;
         let before = self.waiting.iter().take(index).filter(|other| other.want.model == own.want.model).count();
         Some(before + 1)
+    }
+}
+
+impl Board {
+    /// Tells the metrics what is on the board.
+    pub(in crate::dispatch) fn publish(&self) {
+        let (mut waiting, mut leased) = (BTreeMap::<String, usize>::new(), BTreeMap::<(String, String), usize>::new());
+        let state = self.lock();
+        for post in state.roster.values() {
+            for adapter in &post.adapters {
+                waiting.entry(adapter.clone()).or_default();
+                leased.entry((adapter.clone(), post.member.name().to_owned())).or_default();
+            }
+        }
+        for adapter in state.waiting.iter().filter_map(|waiting| waiting.want.adapters.first()) {
+            *waiting.entry(adapter.manifest.id.clone()).or_default() += 1;
+        }
+        for out in state.out.values() {
+            *leased.entry((out.adapter.clone(), out.post.member.name().to_owned())).or_default() += 1;
+        }
+        drop(state);
+        for (adapter, count) in &waiting {
+            metrics::queue_depth(adapter, *count);
+        }
+        for ((adapter, instance), count) in &leased {
+            metrics::leased_pages(adapter, instance, *count);
+        }
+        for account in self.accounts() {
+            let state = match account.sign_in {
+                _ if account.limited_for.is_some() => "limited",
+                SignIn::SignedIn(_) => "signed_in",
+                SignIn::SignedOut => "signed_out",
+                SignIn::Challenge => "challenge",
+                SignIn::Unknown => "unknown",
+            };
+            metrics::account_state(&account.instance, &account.adapter, state);
+        }
     }
 }

@@ -37,7 +37,7 @@ pub(super) async fn list(State(edge): State<Arc<Edge>>, _: Admin) -> Json<Value>
             "origins": listed.origins,
         })
     };
-    let accounts: Vec<Value> = edge.accounts.list().into_iter().map(shown).collect();
+    let accounts: Vec<Value> = edge.kept.accounts.list().into_iter().map(shown).collect();
     Json(json!({ "accounts": accounts }))
 }
 
@@ -55,7 +55,7 @@ pub(super) async fn export(
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
     let Export { passphrase } = read(&edge, &headers, body, EXPORT_MAX).await?;
-    let exported = edge.accounts.export(&instance, Secret::new(passphrase)).await;
+    let exported = edge.kept.accounts.export(&instance, Secret::new(passphrase)).await;
     let Exported { archive, cookies, entries, origins, left_out } = exported.map_err(refusal)?;
     Ok(Json(json!({
         "instance": instance,
@@ -88,7 +88,7 @@ pub(super) async fn import(
     let Import { file, passphrase } = read(&edge, &headers, body, IMPORT_MAX).await?;
     let file =
         STANDARD.decode(file).map_err(|_| ApiError::invalid("file", words::wrong("file", words::no_base64_mark())))?;
-    let imported = edge.accounts.import(&instance, file, passphrase.map(Secret::new)).await.map_err(refusal)?;
+    let imported = edge.kept.accounts.import(&instance, file, passphrase.map(Secret::new)).await.map_err(refusal)?;
     let Imported { format, cookies, entries, foreign, expired, refused, unwritten, made } = imported;
     Ok(Json(json!({
         "instance": instance,

@@ -38,7 +38,7 @@ pub(super) async fn list(
     let Ok(Query(query)) = query else { return Err(ApiError::invalid("limit", words::requests_query())) };
     let limit = query.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
     let ListQuery { before, model, outcome, instance, .. } = query;
-    let requests = edge.database.requests(RequestQuery { limit, before, model, outcome, instance }).await;
+    let requests = edge.kept.database.requests(RequestQuery { limit, before, model, outcome, instance }).await;
     let requests = requests.map_err(|error| unavailable(&error))?;
     let next = requests.last().filter(|_| requests.len() == limit).map(|last| last.number);
     Ok(Json(json!({ "requests": requests, "next": next, "history": state(&edge) })))
@@ -49,7 +49,7 @@ pub(super) async fn one(
     _: Admin,
     Path(id): Path<String>,
 ) -> Result<Json<StoredRequest>, ApiError> {
-    let found = edge.database.request(&id).await.map_err(|error| unavailable(&error))?;
+    let found = edge.kept.database.request(&id).await.map_err(|error| unavailable(&error))?;
     found.map(Json).ok_or_else(unknown)
 }
 
@@ -58,12 +58,12 @@ pub(super) async fn delete(
     _: Admin,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    let deleted = edge.database.delete_request(&id).await.map_err(|error| unavailable(&error))?;
+    let deleted = edge.kept.database.delete_request(&id).await.map_err(|error| unavailable(&error))?;
     if deleted { Ok(Json(json!({ "deleted": 1 }))) } else { Err(unknown()) }
 }
 
 pub(super) async fn delete_all(State(edge): State<Arc<Edge>>, _: Admin) -> Result<Json<Value>, ApiError> {
-    let deleted = edge.database.delete_requests().await.map_err(|error| unavailable(&error))?;
+    let deleted = edge.kept.database.delete_requests().await.map_err(|error| unavailable(&error))?;
     Ok(Json(json!({ "deleted": deleted })))
 }
 
@@ -79,19 +79,19 @@ pub(super) async fn statistics(
 ) -> Result<Json<Value>, ApiError> {
     let Ok(Query(query)) = query else { return Err(ApiError::invalid("days", words::statistics_query())) };
     let days = query.days.unwrap_or(DAYS).clamp(1, DAYS_MAX);
-    let rows = edge.database.statistics(days).await.map_err(|error| unavailable(&error))?;
+    let rows = edge.kept.database.statistics(days).await.map_err(|error| unavailable(&error))?;
     Ok(Json(json!({ "days": days, "rows": rows })))
 }
 
 /// How the history itself fares.
 fn state(edge: &Edge) -> Value {
-    let (state, reason) = match edge.database.state() {
+    let (state, reason) = match edge.kept.database.state() {
         DatabaseState::Opening => ("opening", None),
         DatabaseState::Open => ("open", None),
         DatabaseState::Closed(reason) => ("closed", Some(reason)),
         DatabaseState::Refused(reason) => ("refused", Some(reason)),
     };
-    let counts = edge.database.counts();
+    let counts = edge.kept.database.counts();
     json!({
         "state": state,
         "reason": reason,

@@ -59,6 +59,10 @@ texts! {
     media_not_found(): "There is no such file, or no longer.", "文件不存在，或已过期。";
     media_unavailable(reason): "The file cannot be looked up: {reason}.", "无法查找该文件：{reason}。";
     not_ready(reason): "The server cannot answer: {reason}", "服务目前无法工作：{reason}";
+    low_memory():
+        "The server is short of memory and takes no new work until some is free.",
+        "服务器内存不足，释放内存之前暂不接受新的请求。";
+    no_metrics(): "This process records no metrics.", "本进程没有记录指标。";
     rewritten():
         "The site rewrote its answer after a part of it had been sent, and what was sent cannot be taken back. Ask \
          without `stream` to get the last version.",

@@ -24,6 +24,7 @@ use crate::http::error::words;
 use crate::http::links::Links;
 use crate::http::media::{MediaLimits, check_picture};
 use crate::http::{ApiError, Caller, Edge, Text};
+use crate::telemetry::metrics::{self, Added};
 
 /// Decoding a body of this size takes no time worth a thread of its own.
 const SMALL: usize = 128 * 1024;
@@ -35,6 +36,7 @@ pub(in crate::http) async fn completions(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
+    edge.takes_work()?;
     let style = reasoning_style(&headers, edge.server.reasoning)?;
     let links = Links::wanted(&edge, &headers)?;
     let body = read_json(&headers, body, &edge.limits).await?;
@@ -111,11 +113,15 @@ async fn answer(
         answer = answer.with_declared_pictures(edge.dispatcher.clone());
     }
     // A model that is not there is told by `submit`.
-    let kind = edge.dispatcher.kind(&request.model).await.unwrap_or_default();
+    let kind = edge.dispatcher.kind(&request.model).await;
+    context.log.note(|entry| entry.model_known = kind.is_some());
+    let kind = kind.unwrap_or_default();
     let rendered = prompt::render(&request, kind);
     let prompt_tokens = usage::tokens(&rendered.text);
     let warning = rendered.left_out.then_some("earlier messages were not sent to an image model");
-    let job = edge.dispatcher.submit(request).map_err(|failure: Failure| ApiError::from(&failure))?;
+    let job = edge.dispatcher.submit(request).await.map_err(|failure: Failure| ApiError::from(&failure))?;
+    let overhead = context.log.began().elapsed();
+    metrics::added_latency(Added::Accept, overhead);
     answer.waits_at(job.place());
     let events = unfold(job, |mut job| async move { job.next().await.map(|event| (event, job)) });
     let events = events.then(move |event| shelved(links.clone(), event)).boxed();
@@ -126,7 +132,7 @@ async fn answer(
         ignored,
         warning,
         prompt_tokens,
-        overhead: context.log.began().elapsed(),
+        overhead,
         beat: edge.server.beat,
         interval: edge.server.beat_interval,
         hold: edge.server.hold_status,

@@ -90,6 +90,8 @@ impl Draft {
             options: self.options,
             temporary: None,
             caller: String::new(),
+            dialect: "openai",
+            stream: self.stream,
             fingerprint: None,
         }
     }

@@ -65,7 +65,7 @@ impl Bench {
 pub(super) async fn ask(bench: &Bench, dispatcher: &Dispatcher, request: Request) -> Result<Job, Failure> {
     let until = Instant::now() + BROWSER;
     loop {
-        match dispatcher.submit(request.clone()) {
+        match dispatcher.submit(request.clone()).await {
             Err(failure) if matches!(failure.kind, FailureKind::Starting { .. }) && Instant::now() < until => {
                 // Ready, or it says why not at the next try.
                 let _ = bench.host.browser().await;

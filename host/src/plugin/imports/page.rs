@@ -13,6 +13,7 @@ use crate::plugin::bindings::webai::adapter::page as wit;
 use crate::plugin::bindings::webai::adapter::types::Fault;
 use crate::plugin::handles::{HostState, PageHandle};
 use crate::plugin::imports::files;
+use crate::plugin::manifest::Rung;
 use crate::plugin::recorder::Heard;
 
 /// The result of a host function: the outer one ends the guest, the inner one is the guest's to handle.
@@ -168,11 +169,13 @@ impl wit::HostPage for HostState {
     }
 
     async fn texts(&mut self, _: Resource<PageHandle>, selector: String) -> Answer<Vec<String>> {
+        self.progress.heard(Rung::Dom);
         self.on_page(|page| async move { page.texts(&selector).await }).await
     }
 
     async fn text(&mut self, _: Resource<PageHandle>, selector: String, timeout: Option<u64>) -> Answer<String> {
         let wait = self.wait(timeout);
+        self.progress.heard(Rung::Dom);
         self.on_page(|page| async move { page.text(&selector, wait).await }).await
     }
 
@@ -205,6 +208,7 @@ impl wit::HostPage for HostState {
 
     async fn markdown(&mut self, _: Resource<PageHandle>, selector: String, timeout: Option<u64>) -> Answer<String> {
         let wait = self.wait(timeout);
+        self.progress.heard(Rung::Dom);
         self.on_page(|page| async move { page.markdown(&selector, wait).await }).await
     }
 
@@ -407,6 +411,11 @@ impl wit::HostPage for HostState {
         {
             self.progress.set_client_too_slow();
         }
+        if let Ok(Some(event)) = &answer
+            && let Some(rung) = rung(&event.body)
+        {
+            self.progress.heard(rung);
+        }
         if let (Some(recorder), Ok(Some(event))) = (&self.means.recorder, &answer) {
             recorder.keep(Heard::Event(event.clone()));
         }
@@ -465,5 +474,15 @@ fn to_wit(error: PageError) -> wit::PageError {
         PageError::Cancelled => wit::PageError::Cancelled,
         PageError::Closed => wit::PageError::Closed,
         PageError::Other { code, message } => wit::PageError::Other(Fault { code: code.to_owned(), message }),
+    }
+}
+
+/// Which rung of the capture ladder an event is of, if it carries anything of an answer.
+fn rung(body: &browser::EventBody) -> Option<Rung> {
+    use browser::EventBody;
+    match body {
+        EventBody::Bytes(_) | EventBody::Text(_) | EventBody::Binary(_) => Some(Rung::Network),
+        EventBody::Watched(_) => Some(Rung::Dom),
+        _ => None,
     }
 }

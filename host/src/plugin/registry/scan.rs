@@ -16,6 +16,7 @@ use crate::plugin::guest_log::AdapterLog;
 use crate::plugin::health::Health;
 use crate::plugin::loader::{self, Adapter, Given};
 use crate::plugin::manifest::Manifest;
+use crate::telemetry::metrics::{self, Load};
 
 /// What serves, or would if it were not switched off.
 #[derive(Debug, Clone)]
@@ -176,6 +177,7 @@ impl Scanner {
             Err(problem) => {
                 let serving = self.loaded.get(&manifest.id).map(|loaded| loaded.adapter.label());
                 tracing::warn!(path = %path.display(), serving, "adapter not loaded: {problem}");
+                metrics::adapter_loaded(&manifest.id, Load::Failed);
                 self.failed.insert(sha256.to_owned(), problem.clone());
                 Err(problem)
             }
@@ -253,6 +255,7 @@ impl Scanner {
                 let own = decided.quarantine.as_ref().filter(|quarantine| quarantine.sha256 == adapter.hash);
                 let quarantined = own.map(|quarantine| quarantine.reason.clone());
                 self.shared.health.begin(id, &adapter.hash, quarantined);
+                measure_serving(&adapter, before.as_ref().map(|before| before.adapter.as_ref()));
                 before.filter(|before| !Arc::ptr_eq(&before.adapter, &adapter))
             }
             None => {
@@ -260,6 +263,7 @@ impl Scanner {
                 if let Some(before) = &before {
                     let label = before.adapter.label();
                     tracing::info!(adapter = label, "its file is gone: the adapter takes no more requests");
+                    metrics::adapter_serves(id, &before.adapter.manifest.version.to_string(), false);
                     if let Some(decided) = self.lock.lock.adapters.get_mut(id) {
                         decided.serving = None;
                     }
@@ -392,4 +396,18 @@ impl Scanner {
         let all = [Source::Folder, Source::Bundled].into_iter().flat_map(|source| self.files.packages(source));
         all.map(|(_, package)| &package.manifest).find(|manifest| manifest.id == id)
     }
+}
+
+/// Counts a version that was put in, unless it has been serving already.
+fn measure_serving(adapter: &Adapter, before: Option<&Adapter>) {
+    let id = &adapter.manifest.id;
+    match before {
+        Some(before) if before.hash == adapter.hash => return,
+        Some(before) => {
+            metrics::adapter_serves(id, &before.manifest.version.to_string(), false);
+            metrics::adapter_loaded(id, Load::Swapped);
+        }
+        None => metrics::adapter_loaded(id, Load::Loaded),
+    }
+    metrics::adapter_serves(id, &adapter.manifest.version.to_string(), true);
 }

@@ -24,6 +24,8 @@ fn request(turns: Vec<Turn>) -> Request {
         options: std::collections::BTreeMap::new(),
         temporary: None,
         caller: String::new(),
+        dialect: "test",
+        stream: false,
         fingerprint: None,
     }
 }

@@ -24,13 +24,15 @@ fn request() -> Request {
         options: BTreeMap::new(),
         temporary: None,
         caller: String::new(),
+        dialect: "test",
+        stream: false,
         fingerprint: None,
     }
 }
 
 fn answer() -> Answer {
     let header = Header { id: "chatcmpl-1".into(), created: 1, model: "demo/echo".into() };
-    Answer::new(&request(), header, RequestLog::new("req_1".into(), "POST".into(), "/".into()))
+    Answer::new(&request(), header, RequestLog::new("POST".into(), "/".into(), tracing::Span::none()))
 }
 
 fn manner() -> Manner {
@@ -59,7 +61,12 @@ fn text(text: &str) -> JobEvent {
 }
 
 fn started() -> JobEvent {
-    JobEvent::Started { adapter: "demo".into(), instance: "default".into(), queued: Duration::from_millis(5), attempts: 1 }
+    JobEvent::Started {
+        adapter: "demo".into(),
+        instance: "default".into(),
+        queued: Duration::from_millis(5),
+        attempts: 1,
+    }
 }
 
 fn done() -> JobEvent {

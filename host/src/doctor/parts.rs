@@ -1,0 +1,158 @@
+//! What the operator put together: configuration, adapters, accounts.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::machine::date;
+use super::server::Running;
+use super::{Check, words};
+use crate::config::{Config, Loaded};
+use crate::http::Text;
+use crate::plugin::{Survey, survey};
+
+pub(super) fn configuration(config: &Result<Loaded, String>) -> Check {
+    let (name, title) = ("configuration", words::configuration());
+    match config {
+        Ok(loaded) if loaded.warnings.is_empty() => Check::ok(name, title, words::config_right()),
+        Ok(loaded) => {
+            let seen = words::config_warnings(loaded.warnings.join("; "));
+            Check::warning(name, title, seen, words::config_warnings_cure())
+        }
+        Err(all) => Check::problem(name, title, words::config_wrong(all), words::config_wrong_cure()),
+    }
+}
+
+/// By the server that runs, or else by the files.
+pub(super) async fn adapters(config: &Config, running: Option<&Running>, bundled: &[PathBuf]) -> Check {
+    if let Some(running) = running {
+        return match &running.adapters {
+            Ok(listed) => serving(listed),
+            Err(reason) => check(Check::warning, words::adapters_silent(reason), words::adapters_silent_cure()),
+        };
+    }
+    let state = config.log.data_dir.clone();
+    let own = config.adapters.dir.clone().unwrap_or_else(|| state.join("adapters"));
+    let (bundled, unapproved) = (bundled.to_vec(), config.adapters.allow_unapproved);
+    let looked = tokio::task::spawn_blocking(move || {
+        let folders = bundled.iter().chain([&own]).map(|folder| folder.display().to_string()).collect::<Vec<_>>();
+        (survey(&bundled, &own, &state, unapproved), folders.join(", "))
+    });
+    let (survey, folders) = looked.await.unwrap_or_default();
+    filed(survey, folders)
+}
+
+type Make = fn(&'static str, Text, Text, Text) -> Check;
+
+fn check(make: Make, seen: Text, cure: Text) -> Check {
+    make("adapters", words::adapters(), seen, cure)
+}
+
+fn filed(survey: Survey, folders: String) -> Check {
+    let broken = survey.broken.iter().map(|file| format!("{}: {}", file.file, file.problem)).collect();
+    let quarantined = survey.quarantined.iter().map(|(id, reason)| format!("{id}: {reason}")).collect();
+    if let Some(reason) = survey.lock {
+        return check(Check::problem, words::adapters_lock(reason), words::adapters_lock_cure());
+    }
+    if survey.found.is_empty() && survey.broken.is_empty() {
+        return check(Check::problem, words::adapters_none(folders), words::adapters_none_cure());
+    }
+    let good = words::adapters_files(survey.found.join(", "));
+    worst(Troubles { broken, quarantined, pending: survey.pending }, good)
+}
+
+/// What does not serve as it should.
+#[derive(Default)]
+struct Troubles {
+    broken: Vec<String>,
+    quarantined: Vec<String>,
+    pending: Vec<String>,
+}
+
+/// As `/admin/api/adapters` tells it.
+fn serving(listed: &Value) -> Check {
+    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let items = |name: &str| listed.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+    let (mut good, mut troubles) = (Vec::new(), Troubles::default());
+    for adapter in items("adapters") {
+        let id = text(&adapter, "id");
+        match text(&adapter, "state").as_str() {
+            "serving" => good.push(format!("{id}@{}", text(&adapter, "version"))),
+            "failed" => troubles.broken.push(format!("{id}: {}", text(&adapter, "problem"))),
+            "quarantined" => troubles.quarantined.push(format!("{id}: {}", text(&adapter, "quarantine"))),
+            _ => {}
+        }
+        if adapter.get("pending").is_some_and(|pending| !pending.is_null()) {
+            troubles.pending.push(id);
+        }
+    }
+    troubles
+        .broken
+        .extend(items("broken").iter().map(|file| format!("{}: {}", text(file, "file"), text(file, "problem"))));
+    worst(troubles, words::adapters_serve(good.join(", ")))
+}
+
+/// One broken file does not keep the others from serving: nothing here is a problem of the whole.
+fn worst(troubles: Troubles, good: Text) -> Check {
+    let Troubles { broken, quarantined, pending } = troubles;
+    if !broken.is_empty() {
+        let seen = words::adapters_broken(broken.join("; "));
+        return check(Check::warning, seen, words::adapters_broken_cure());
+    }
+    if !quarantined.is_empty() {
+        let seen = words::adapters_quarantined(quarantined.join("; "));
+        return check(Check::warning, seen, words::adapters_quarantined_cure());
+    }
+    if !pending.is_empty() {
+        return check(Check::warning, words::adapters_pending(pending.join(", ")), words::adapters_pending_cure());
+    }
+    Check::ok("adapters", words::adapters(), good)
+}
+
+/// The browser profiles, and when each was used. What a site says of an account is known to a server that runs.
+pub(super) fn accounts(config: &Config, _: Option<&Running>) -> Vec<Check> {
+    let folder = config.log.data_dir.join("profiles");
+    let profiles = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = profiles.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    if names.is_empty() {
+        names.push("default".to_owned());
+    }
+    let one = |name: &String| {
+        let used = std::fs::metadata(folder.join(name)).and_then(|meta| meta.modified());
+        let seen = match used {
+            Ok(when) => words::account_used(name, date(when)),
+            Err(_) => words::account_new(name),
+        };
+        Check::ok("accounts", words::accounts(), seen)
+    };
+    names.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Verdict;
+    use serde_json::json;
+
+    #[test]
+    fn what_a_server_says_of_its_adapters() {
+        let of = |adapters: Value, broken: Value| serving(&json!({ "adapters": adapters, "broken": broken }));
+        let good = json!({ "id": "demo", "state": "serving", "version": "0.1.0", "pending": null });
+        let check = of(json!([good]), json!([]));
+        assert_eq!((check.verdict, check.seen.en.as_str()), (Verdict::Ok, "demo@0.1.0"));
+        let waiting = json!({ "id": "b", "state": "pending", "pending": { "version": "1" } });
+        let check = of(json!([good, waiting]), json!([]));
+        assert!(check.verdict == Verdict::Warning && check.cure.unwrap().en.contains("adapter approve"));
+        let out = json!({ "id": "c", "state": "quarantined", "quarantine": "it crashed" });
+        assert_eq!(of(json!([good, out]), json!([])).seen.en, "out of use: c: it crashed");
+        let check = of(json!([good]), json!([{ "file": "x.wasm", "problem": "too large" }]));
+        assert_eq!(check.seen.en, "not usable: x.wasm: too large");
+        assert_eq!(serving(&json!(null)).verdict, Verdict::Ok, "an answer of another version");
+    }
+
+    #[test]
+    fn no_adapter_at_all_is_a_problem() {
+        assert_eq!(filed(Survey::default(), "/a".into()).verdict, Verdict::Problem);
+    }
+}
