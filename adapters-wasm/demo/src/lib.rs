@@ -35,12 +35,19 @@ impl Adapter for Demo {
             _ => {}
         }
         limit_banner(page)?;
+        let prompt = match (request.conversation(), request.new_turn()) {
+            (Some(conversation), Some(new_turn)) => {
+                open_chat(page, &conversation)?;
+                new_turn
+            }
+            _ => request.prompt(),
+        };
         choose_model(page, &request.model())?;
         set_thinking(page, request)?;
         attach(page, request)?;
 
         page.step("type the prompt");
-        page.within(Seconds(5), |page| page.fill(COMPOSER, &request.prompt()))?;
+        page.within(Seconds(5), |page| page.fill(COMPOSER, &prompt))?;
 
         if request.model() == "list" {
             return rows::answer(page, reply);
@@ -100,6 +107,17 @@ pub(crate) fn limit_banner(page: &Page) -> Result<(), Failure> {
         "rate_limited" => Err(Failure::rate_limited(text, retry)),
         "quota_exhausted" => Err(Failure::quota_exhausted(text, retry)),
         _ => Ok(()),
+    }
+}
+
+/// Opens the chat that goes on. One that the site has deleted shows no messages.
+fn open_chat(page: &Page, conversation: &str) -> Result<(), Failure> {
+    page.step("open the chat");
+    page.goto(&format!("http://demo.localhost/c/{conversation}"))?;
+    let answer = "css=[data-testid=message][data-role=assistant]";
+    match page.within(Seconds(5), |page| page.first_of(&[answer, "css=[data-testid=banner][data-kind=not_found]"]))? {
+        0 => Ok(()),
+        _ => Err(Failure::conversation_gone()),
     }
 }
 

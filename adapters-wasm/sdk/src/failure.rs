@@ -30,6 +30,12 @@ impl Failure {
         Failure::RateLimited(Limit { message: message.into(), retry_after_s })
     }
 
+    /// The chat that was to go on is there no more. To be said before anything is sent: the host then begins a new chat with the whole
+    /// conversation.
+    pub fn conversation_gone() -> Self {
+        other("conversation-gone", "the site has this chat no more")
+    }
+
     /// The plan's allowance is used up.
     pub fn quota_exhausted(message: impl Into<String>, retry_after_s: Option<u32>) -> Self {
         Failure::QuotaExhausted(Limit { message: message.into(), retry_after_s })

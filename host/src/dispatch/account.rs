@@ -32,6 +32,11 @@ pub enum SignIn {
 }
 
 impl SignIn {
+    /// As whom, if the site shows it.
+    pub fn who(&self) -> Option<&str> {
+        if let Self::SignedIn(Some(who)) = self { Some(who) } else { None }
+    }
+
     /// Its name in the API.
     pub fn name(&self) -> &'static str {
         match self {

@@ -105,7 +105,8 @@ mod tests {
     #[tokio::test]
     async fn the_next_request_of_a_conversation_finds_its_chat_once() {
         let folder = tempfile::tempdir().unwrap();
-        let database = Database::open(folder.path(), &crate::config::History::default());
+        let loaded = crate::config::Config::load(&crate::config::Sources::default()).unwrap();
+        let database = Database::open(folder.path(), &loaded.config.history);
         let chats = Chats(Some(&database));
         let first = [turn(Role::System, "be brief"), turn(Role::User, "hi")];
         chats.put(&key("a", hash_with_answer(&first, "hello\n")), "c-1", 3).await;

@@ -163,12 +163,18 @@ impl Running {
         self.tell_start(&lease, offer, trace).await;
         trace.before = self.started.elapsed();
         let mut chat = self.chat(&lease, offer).await;
-        let asked = self.adapter_request(offer, &rendered, chat.as_ref().map(|chat| &chat.conversation));
+        let asked =
+            self.adapter_request((offer, lease.has_account()), &rendered, chat.as_ref().map(|chat| &chat.conversation));
         let mut report = self.call(&lease, offer, asked, trace).await;
         if chat.is_some() && has_no_chat(&report) {
             tracing::info!("the site has this chat no more: a new one begins");
             chat = None;
-            report = self.call(&lease, offer, self.adapter_request(offer, &rendered, None), trace).await;
+            if let Err(error) = lease.page().back_to_entry(Some(self.options.deadlines.navigate)).await {
+                return Err(no_page(NoPage::Failed(error)));
+            }
+            report = self
+                .call(&lease, offer, self.adapter_request((offer, lease.has_account()), &rendered, None), trace)
+                .await;
         }
         self.remember(&lease, offer, &report, chat).await;
         self.note(&lease, offer, &report);
@@ -206,7 +212,7 @@ impl Running {
 
     /// The chat of this account's that the request goes on with. It is taken out of the index.
     async fn chat(&self, lease: &Lease, offer: &Offer) -> Option<Taken> {
-        let max_age = self.goes_on(offer)?;
+        let max_age = self.goes_on(offer, lease.has_account())?;
         let (known, _) = continuity::split(&self.request.turns)?;
         let key = key(lease.instance(), offer, continuity::hash(known));
         let (conversation, turns) = self.chats().take(&key, max_age).await?;
@@ -214,15 +220,15 @@ impl Running {
     }
 
     /// For how long a chat can go on; none where none does.
-    fn goes_on(&self, offer: &Offer) -> Option<Duration> {
+    fn goes_on(&self, offer: &Offer, has_account: bool) -> Option<Duration> {
         let can = offer.adapter.manifest.features.conversations && offer.model.kind == Kind::Text;
-        self.options.conversations.filter(|_| can && self.request.temporary.is_none())
+        self.options.conversations.filter(|_| can && self.request.temporary.is_none() && has_account)
     }
 
     /// Keeps the chat for the next request of this conversation.
     async fn remember(&self, lease: &Lease, offer: &Offer, report: &Report, chat: Option<Taken>) {
         match &report.result {
-            Ok(outcome) if self.goes_on(offer).is_some() => {
+            Ok(outcome) if self.goes_on(offer, lease.has_account()).is_some() => {
                 let answer = report.transcript.as_history();
                 if let Some((answer, conversation)) = answer.zip(outcome.conversation.as_ref()) {
                     let said = continuity::hash_with_answer(&self.request.turns, answer);
@@ -259,7 +265,12 @@ impl Running {
         report
     }
 
-    fn adapter_request(&self, offer: &Offer, rendered: &Rendered, conversation: Option<&String>) -> AdapterRequest {
+    fn adapter_request(
+        &self,
+        (offer, has_account): (&Offer, bool),
+        rendered: &Rendered,
+        conversation: Option<&String>,
+    ) -> AdapterRequest {
         let request = &self.request;
         let continues = conversation.zip(continuity::split(&request.turns));
         let continues = continues.map(|(conversation, (_, new))| (conversation, chat::prompt::render_turns(new)));
@@ -276,7 +287,7 @@ impl Running {
             prompt: rendered.text.clone(),
             attachments,
             continues,
-            temporary: request.temporary.unwrap_or_else(|| self.goes_on(offer).is_none()),
+            temporary: request.temporary.unwrap_or_else(|| self.goes_on(offer, has_account).is_none()),
             options: request.options.clone(),
         }
     }

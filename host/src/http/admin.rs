@@ -4,6 +4,7 @@ mod accounts;
 mod adapters;
 mod history;
 mod pace;
+mod pool;
 
 use std::sync::Arc;
 
@@ -29,7 +30,9 @@ pub(super) fn routes() -> Router<Arc<Edge>> {
         .route("/admin/api/adapters/{id}/enable", post(adapters::enable))
         .route("/admin/api/adapters/{id}/rollback", post(adapters::rollback))
         .route("/admin/api/adapters/{id}/logs", get(adapters::logs))
+        .route("/admin/api/pool", get(pool::show))
         .route("/admin/api/accounts", get(accounts::list))
+        .route("/admin/api/accounts/{instance}/probe/{adapter}", post(pool::probe))
         .route("/admin/api/accounts/{instance}/export", post(accounts::export))
         .route("/admin/api/accounts/{instance}/import", post(accounts::import))
         .route("/admin/api/requests", get(history::list).delete(history::delete_all))

@@ -160,6 +160,12 @@ impl Client {
         Self { key: key.to_owned(), ..self.clone() }
     }
 
+    /// A `POST` without a body.
+    pub(crate) async fn post(&self, path: &str) -> Answer {
+        let request = self.http.post(format!("{}{path}", self.base)).bearer_auth(&self.key);
+        answer(request.send().await.unwrap()).await
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.key);
         answer(tokio::time::timeout(PATIENCE, request.send()).await.expect("an answer in time").unwrap()).await

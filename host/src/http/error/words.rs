@@ -86,6 +86,9 @@ texts! {
     request_not_found(): "There is no such request in the history, or no longer.", "历史记录中没有该请求，或已被清除。";
     history_unavailable(reason): "The history cannot be read: {reason}.", "无法读取历史记录：{reason}。";
     adapter_change(reason): "It was not done: {reason}.", "操作未执行：{reason}。";
+    not_probed():
+        "The account was not looked at: there is no such account, all its pages are in use, or the site does not tell.",
+        "未能检查该账号：账号不存在、页面都在使用中，或网站没有给出登录状态。";
     account_order(reason): "It was not done: {reason}.", "操作未执行：{reason}。";
 
     // A field, and what is wrong with it.

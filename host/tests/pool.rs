@@ -1,0 +1,209 @@
+//! Instances, workers and accounts: who gets which page, chats that go on, and accounts that cannot answer.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking"
+)]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use support::Server;
+use support::client::{Answer, Client, ask, script, streaming};
+use support::site::Site;
+
+/// One account, at the demo site, with a sign-in that lasts.
+const HOME: &str = "
+backend:
+  pool:
+    instances:
+      - name: home
+        workers: [{name: one, type: demo}]
+";
+
+fn conversation(turns: &[(&str, &str)]) -> Value {
+    let messages: Vec<Value> =
+        turns.iter().map(|(role, content)| json!({ "role": role, "content": content })).collect();
+    json!({ "model": "demo/echo", "messages": messages })
+}
+
+/// Conversation and length of the newest prompts at the site.
+async fn prompts(site: &Site) -> Vec<(String, u64)> {
+    let list = site.stats().await["prompts"]["list"].as_array().unwrap().clone();
+    let of = |prompt: &Value| {
+        (prompt["conversation"].as_str().unwrap_or_default().to_owned(), prompt["chars"].as_u64().unwrap())
+    };
+    list.iter().map(of).collect()
+}
+
+async fn pool(client: &Client) -> Value {
+    client.get("/admin/api/pool").await.body
+}
+
+async fn until_pool(client: &Client, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    let deadline = Instant::now() + support::client::PATIENCE;
+    loop {
+        let pool = pool(client).await;
+        if is_so(&pool) {
+            return pool;
+        }
+        assert!(Instant::now() < deadline, "waited in vain until {what}: {pool:#}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn text(answer: &Answer) -> String {
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.text().to_owned()
+}
+
+#[tokio::test]
+async fn a_conversation_goes_on_in_its_chat_and_an_edited_one_begins_anew() {
+    let server = Server::builder().config(HOME).start_ready();
+    let (client, site) = (Client::of(&server), Site::of(&server));
+    assert_eq!(text(&client.ask(&conversation(&[("user", "first question")])).await), "first question");
+    let next = [("user", "first question"), ("assistant", "first question"), ("user", "second")];
+    assert_eq!(text(&client.ask(&conversation(&next)).await), "second", "only the new turn was typed");
+    let further = [next.as_slice(), &[("assistant", "second"), ("user", "third")]].concat();
+    assert_eq!(text(&client.ask(&conversation(&further)).await), "third");
+    let seen = prompts(&site).await;
+    assert_eq!(seen.len(), 3);
+    assert!(seen[0].0.is_empty() && !seen[1].0.is_empty() && seen[1].0 == seen[2].0, "{seen:?}");
+
+    // A regenerated answer, an edited question, and a client that wants none of it: each a new chat with all that was said.
+    let regenerated = text(&client.ask(&conversation(&next)).await);
+    assert!(regenerated.contains("first question") && regenerated.contains("second"), "{regenerated}");
+    let edited = [("user", "first question"), ("assistant", "other words"), ("user", "second")];
+    assert!(text(&client.ask(&conversation(&edited)).await).contains("other words"));
+    let fresh = [further.as_slice(), &[("assistant", "third"), ("user", "fourth")]].concat();
+    let request = conversation(&fresh);
+    let answer = client.send_with(&request, &[("x-webai-conversation", "new")]).await;
+    assert!(text(&support::client::answer(answer).await).contains("third"));
+    assert!(prompts(&site).await[3..].iter().all(|(conversation, _)| conversation.is_empty()));
+}
+
+#[tokio::test]
+async fn chats_are_known_after_a_restart_and_one_that_the_site_has_deleted_begins_anew() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::builder().config(HOME).data_dir(data.path()).start_ready();
+    assert_eq!(text(&Client::of(&server).ask(&conversation(&[("user", "before")])).await), "before");
+    drop(server);
+    // The demo site lives in the program: it has forgotten the chat, as a site does that was told to delete it.
+    let server = Server::builder().config(HOME).data_dir(data.path()).start_ready();
+    let (client, site) = (Client::of(&server), Site::of(&server));
+    let next = [("user", "before"), ("assistant", "before"), ("user", "after")];
+    let answer = text(&client.ask(&conversation(&next)).await);
+    assert!(answer.contains("before") && answer.contains("after"), "{answer}");
+    assert_eq!(prompts(&site).await.len(), 1, "nothing was sent twice");
+    assert!(server.log().contains("the site has this chat no more"), "{}", server.log());
+}
+
+#[tokio::test]
+async fn an_account_that_is_signed_out_is_not_asked_and_comes_back_by_itself() {
+    let server = Server::builder().config(HOME).start_ready();
+    let (client, site) = (Client::of(&server), Site::of(&server));
+    let state = |pool: &Value| pool["accounts"][0]["state"].as_str().unwrap_or_default().to_owned();
+    until_pool(&client, "the account was looked at", |pool| state(pool) == "signed-in").await;
+
+    site.control(json!({ "state": "signed-out" })).await;
+    let probe = "/admin/api/accounts/home/probe/demo";
+    let found = client.post(probe).await;
+    assert_eq!((found.status, &found.body["state"]), (200, &json!("signed-out")), "{found:?}");
+    let loads = site.stats().await["page_loads"].as_u64().unwrap();
+    let refused = client.ask(&ask("demo/echo", "anybody there?")).await;
+    assert_eq!(refused.error(), (403, "login_required"));
+    assert!(refused.body.to_string().contains("home/demo: signed-out"), "{}", refused.body);
+    let stats = site.stats().await;
+    assert_eq!((stats["prompts"]["count"].as_u64(), stats["page_loads"].as_u64()), (Some(0), Some(loads)));
+
+    site.control(json!({ "state": "ok" })).await;
+    let found = client.post(probe).await;
+    assert_eq!((found.status, &found.body["state"]), (200, &json!("signed-in")), "{found:?}");
+    assert_eq!(text(&client.ask(&ask("demo/echo", "again")).await), "again");
+}
+
+#[tokio::test]
+async fn an_account_that_its_site_limits_is_left_alone_until_its_time() {
+    let server = Server::builder().config(HOME).start_ready();
+    let (client, site) = (Client::of(&server), Site::of(&server));
+    let limited = client.ask(&script("error=rate-limited retry_after=600 mark=limit")).await;
+    assert_eq!(limited.error().1, "rate_limited", "{limited:?}");
+    let refused = client.ask(&script("mark=after")).await;
+    assert_eq!(refused.error(), (429, "rate_limited"), "{refused:?}");
+    let after: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((500..=600).contains(&after), "{after}");
+    assert_eq!(site.prompts("after").await, 0);
+    assert!(pool(&client).await["accounts"][0]["limited_for_ms"].as_u64().unwrap() > 500_000);
+}
+
+#[tokio::test]
+async fn two_instances_work_side_by_side_and_each_has_its_own_worker() {
+    let config = "
+backend:
+  pool:
+    instances:
+      - {name: home, workers: [{name: a, type: demo}]}
+      - {name: work, locale: zh-CN, timezone: Asia/Shanghai, workers: [{name: b, type: merge, mergeTypes: [demo, kimi], mergeMonitor: demo}]}
+";
+    let server = Server::builder().config(config).start_ready();
+    let (client, site) = (Client::of(&server), Site::of(&server));
+    until_pool(&client, "both accounts were looked at", |pool| {
+        pool["accounts"].as_array().unwrap().iter().filter(|account| account["state"] == "signed-in").count() == 2
+    })
+    .await;
+    let mut first = client.stream(script("tokens=3 rate=0 gate=1 mark=first")).await;
+    assert_eq!(first.next_text().await.unwrap(), "t0");
+    let mut second = client.stream(script("tokens=3 rate=0 gate=1 mark=second")).await;
+    assert_eq!(second.next_text().await.unwrap(), "t0");
+    let instances = [first.headers["x-webai-instance"].clone(), second.headers["x-webai-instance"].clone()];
+    assert_ne!(instances[0], instances[1]);
+    let busy = pool(&client).await;
+    assert_eq!(busy["running"].as_array().unwrap().len(), 2, "{busy:#}");
+    site.let_go("first", 3).await;
+    site.let_go("second", 3).await;
+    first.rest().await;
+    second.rest().await;
+}
+
+#[tokio::test]
+async fn keys_take_turns_and_whoever_leaves_the_queue_is_out_of_it() {
+    let config = "
+adapters: {pages: 1}
+queue: {queueBuffer: 8}
+server:
+  keepalive: {holdStatus: 100ms}
+  apiKeys: [{name: ann, key: key-of-ann-0123456789}, {name: bob, key: key-of-bob-0123456789}]
+";
+    let server = Server::builder().config(config).start_ready();
+    let (admin, site) = (Client::of(&server), Site::of(&server));
+    let (ann, bob) = (admin.with_key("key-of-ann-0123456789"), admin.with_key("key-of-bob-0123456789"));
+    let mut running = ann.stream(script("tokens=2 rate=0 gate=1 mark=running")).await;
+    running.next_text().await.unwrap();
+    let mut waiting = Vec::new();
+    for n in 1..=3 {
+        let request = streaming(script(&format!("tokens=1 rate=0 mark=ann{n}")));
+        let ann = ann.clone();
+        waiting.push(tokio::spawn(async move { ann.stream(request).await.rest().await }));
+        until_pool(&admin, "it waits", |pool| pool["waiting"].as_array().unwrap().len() == n).await;
+    }
+    let gone = ann.stream(streaming(script("tokens=1 rate=0 mark=gone"))).await;
+    assert_eq!(gone.headers["x-webai-queue-position"], "4");
+    let of_bob = streaming(script("tokens=1 rate=0 mark=bob"));
+    let request = tokio::spawn(async move { bob.stream(of_bob).await.rest().await });
+    let pool = until_pool(&admin, "all wait", |pool| pool["waiting"].as_array().unwrap().len() == 5).await;
+    let order: Vec<&str> = pool["waiting"].as_array().unwrap().iter().map(|one| one["key"].as_str().unwrap()).collect();
+    assert_eq!(order.iter().position(|key| *key == "bob"), Some(1), "{order:?}");
+    drop(gone);
+    until_pool(&admin, "the one that left is out", |pool| pool["waiting"].as_array().unwrap().len() == 4).await;
+    site.let_go("running", 2).await;
+    running.rest().await;
+    for answer in waiting {
+        answer.await.unwrap();
+    }
+    request.await.unwrap();
+    assert_eq!(site.prompts("gone").await, 0);
+}
