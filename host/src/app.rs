@@ -2,6 +2,7 @@
 
 pub(crate) mod keep;
 mod parts;
+mod reload;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -64,11 +65,15 @@ pub struct Surroundings {
 #[derive(Debug)]
 pub struct App {
     server: Server,
+    edge: Arc<Edge>,
+    registry: Arc<Registry>,
+    kv: Arc<Kv>,
+    /// As it is in force.
+    config: Config,
     dispatcher: Dispatcher,
     database: Database,
-    drain: Duration,
     _memory: MemoryGuard,
-    _demo: Option<DemoSite>,
+    demo: Option<DemoSite>,
     /// Held until all else has ended.
     folder: DataFolder,
 }
@@ -107,12 +112,30 @@ impl App {
         let edge = Edge::new(config, &admin_key, dispatcher.clone(), kept, watched)
             .map_err(|error| StartError::Client(error.to_string()))?;
         let (host, port) = (config.server.host.as_str(), config.server.port);
-        let server = Server::start(host, port, edge).await.map_err(|source| match source.kind() {
+        let server = Server::start(host, port, Arc::clone(&edge)).await.map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => StartError::PortInUse(port),
             _ => StartError::Listen { address: format!("{host}:{port}"), source },
         })?;
-        let drain = config.deadlines.drain;
-        Ok(Self { server, dispatcher, database, drain, _memory: memory, _demo: demo, folder })
+        let config = config.clone();
+        Ok(Self { server, edge, registry, kv, config, dispatcher, database, _memory: memory, demo, folder })
+    }
+
+    /// Takes over a new configuration while it runs. What was done, and what counts from the next start only, a sentence each.
+    pub async fn reload(&mut self, config: Config, admin_key: &str) -> Vec<String> {
+        let plans = instances::plans(&config, &self.folder, self.demo.as_ref()).into_iter().map(|plan| {
+            let keeping = keeping(&config, &self.folder, &plan.name, &self.registry);
+            (plan, keeping)
+        });
+        let options = instances::options(&config, &self.kv, &self.database);
+        let mut done = self.dispatcher.apply(plans.collect(), options).await;
+        self.database.configure(&config.history);
+        self.edge.set_keys(admin_key, &config);
+        let later = reload::later(&self.config, &config);
+        if !later.is_empty() {
+            done.push(format!("these count from the next start: {}", later.join(", ")));
+        }
+        self.config = config;
+        done
     }
 
     /// Where it listens.
@@ -128,7 +151,8 @@ impl App {
     /// Takes no new requests, lets running ones finish within the deadline, then closes the browser so that its cookies reach
     /// the disk. True if no request was cut off.
     pub async fn stop(self) -> bool {
-        let (finished, ()) = tokio::join!(self.server.drain(self.drain), self.dispatcher.drain(self.drain));
+        let drain = self.config.deadlines.drain;
+        let (finished, ()) = tokio::join!(self.server.drain(drain), self.dispatcher.drain(drain));
         tokio::join!(self.dispatcher.stop_browsers(), self.database.close(CLOSE));
         finished
     }

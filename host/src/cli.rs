@@ -131,7 +131,7 @@ pub fn run() -> ExitCode {
         }
     };
     let result = match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::run(&loaded),
+        Command::Serve => serve::run(&loaded, || config::load(&cli.options)),
         Command::Config(ConfigCommand::Check) => config::check(&loaded),
         Command::Key(KeyCommand::Show) => key::show(&loaded.config),
         Command::Adapter(command) => adapter::run(&command, &loaded.config),

@@ -50,6 +50,8 @@ pub use plan::{InstancePlan, Limits, Rules, Strategy, WorkerPlan};
 
 /// Pieces of an answer that may wait for a slow client, beside what the page holds.
 const EVENTS: usize = 64;
+/// For a page to be free whose account is to be looked at.
+const PROBE: Duration = Duration::from_secs(10);
 /// What a client is told to wait when nothing better is known.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -276,7 +278,16 @@ impl Dispatcher {
     /// tell.
     pub async fn probe(&self, instance: &str, adapter: &str) -> Option<SignIn> {
         let adapter = self.0.registry.get(adapter)?;
-        let claim = self.0.board.try_claim(instance, &adapter, "probe")?;
+        let until = Instant::now() + PROBE;
+        let claim = loop {
+            if let Some(claim) = self.0.board.try_claim(instance, &adapter, "probe") {
+                break claim;
+            }
+            if Instant::now() > until || !self.0.instances().iter().any(|name| name == instance) {
+                return None;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
         keeper::probe(&self.0, claim).await
     }
 
@@ -301,7 +312,7 @@ impl Dispatcher {
             inner: Arc::clone(&self.0),
             options,
             want,
-            offers,
+            models: offers.into_iter().map(|offer| offer.model).collect(),
             request,
             events: sender,
             cancel: cancel.clone(),
@@ -399,7 +410,7 @@ impl Inner {
         let (chats, said) = (continuity::Chats(options.history.as_ref()), continuity::hash(known));
         for offer in offers.iter().filter(|offer| offer.adapter.manifest.features.conversations) {
             for instance in &instances {
-                if chats.has(&job::key(instance, offer, said)).await {
+                if chats.has(&continuity::key(instance, &offer.adapter.manifest.id, &offer.model.id, said)).await {
                     return Some(instance.clone());
                 }
             }

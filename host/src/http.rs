@@ -94,6 +94,11 @@ impl Edge {
         }))
     }
 
+    /// Takes over the keys of a new configuration.
+    pub fn set_keys(&self, admin_key: &str, config: &Config) {
+        self.auth.set_keys(admin_key, &config.server.api_keys);
+    }
+
     /// Whether new work is taken. To be asked before a request's body is read: that takes memory as well.
     ///
     /// # Errors

@@ -72,7 +72,8 @@ async fn a_conversation_goes_on_in_its_chat_and_an_edited_one_begins_anew() {
     assert_eq!(text(&client.ask(&conversation(&further)).await), "third");
     let seen = prompts(&site).await;
     assert_eq!(seen.len(), 3);
-    assert!(seen[0].0.is_empty() && !seen[1].0.is_empty() && seen[1].0 == seen[2].0, "{seen:?}");
+    assert!(seen.iter().all(|(chat, _)| *chat == seen[0].0), "{seen:?}");
+    assert_eq!(seen.iter().map(|(_, chars)| *chars).collect::<Vec<_>>(), [14, 6, 5], "only the new turn is typed");
 
     // A regenerated answer, an edited question, and a client that wants none of it: each a new chat with all that was said.
     let regenerated = text(&client.ask(&conversation(&next)).await);
@@ -83,18 +84,21 @@ async fn a_conversation_goes_on_in_its_chat_and_an_edited_one_begins_anew() {
     let request = conversation(&fresh);
     let answer = client.send_with(&request, &[("x-webai-conversation", "new")]).await;
     assert!(text(&support::client::answer(answer).await).contains("third"));
-    assert!(prompts(&site).await[3..].iter().all(|(conversation, _)| conversation.is_empty()));
+    assert!(prompts(&site).await[3..].iter().all(|(chat, _)| *chat != seen[0].0));
 }
 
 #[tokio::test]
 async fn chats_are_known_after_a_restart_and_one_that_the_site_has_deleted_begins_anew() {
     let data = tempfile::tempdir().unwrap();
-    let server = Server::builder().config(HOME).data_dir(data.path()).start_ready();
-    assert_eq!(text(&Client::of(&server).ask(&conversation(&[("user", "before")])).await), "before");
+    let key = "key-of-a-test-0123456789";
+    let config = format!("{HOME}\nserver: {{auth: {key}}}\n");
+    let server = Server::builder().config(&config).data_dir(data.path()).start_ready();
+    let client = Client::of(&server).with_key(key);
+    assert_eq!(text(&client.ask(&conversation(&[("user", "before")])).await), "before");
     drop(server);
     // The demo site lives in the program: it has forgotten the chat, as a site does that was told to delete it.
-    let server = Server::builder().config(HOME).data_dir(data.path()).start_ready();
-    let (client, site) = (Client::of(&server), Site::of(&server));
+    let server = Server::builder().config(&config).data_dir(data.path()).start_ready();
+    let (client, site) = (Client::of(&server).with_key(key), Site::of(&server));
     let next = [("user", "before"), ("assistant", "before"), ("user", "after")];
     let answer = text(&client.ask(&conversation(&next)).await);
     assert!(answer.contains("before") && answer.contains("after"), "{answer}");
@@ -196,7 +200,7 @@ server:
     let request = tokio::spawn(async move { bob.stream(of_bob).await.rest().await });
     let pool = until_pool(&admin, "all wait", |pool| pool["waiting"].as_array().unwrap().len() == 5).await;
     let order: Vec<&str> = pool["waiting"].as_array().unwrap().iter().map(|one| one["key"].as_str().unwrap()).collect();
-    assert_eq!(order.iter().position(|key| *key == "bob"), Some(1), "{order:?}");
+    assert_eq!(order.iter().position(|key| *key == "bob"), Some(0), "ann has the page already: {order:?}");
     drop(gone);
     until_pool(&admin, "the one that left is out", |pool| pool["waiting"].as_array().unwrap().len() == 4).await;
     site.let_go("running", 2).await;

@@ -23,7 +23,7 @@ fn server(features: &str) -> (tempfile::TempDir, Server) {
     let bundled = std::env::var_os("WEBAI_BUNDLED").map_or(beside, PathBuf::from).join("demo.wasm");
     let folder = tempfile::tempdir().unwrap();
     let manifest = include_str!("../../adapters-wasm/demo/adapter.toml");
-    let manifest = manifest.replacen("[site]", &format!("[features]\n{features}\n\n[site]"), 1);
+    let manifest = manifest.replacen("conversations = true", features, 1);
     let file = folder.path().join("adapter.toml");
     std::fs::write(&file, manifest).unwrap();
     let packed = Command::new(env!("CARGO_BIN_EXE_webai2api"))

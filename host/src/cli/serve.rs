@@ -11,18 +11,22 @@ use crate::store::{AdminKey, DataFolder};
 use crate::telemetry::log;
 use crate::telemetry::metrics::Exposition;
 
+/// By this signal the configuration is read again.
+const RELOAD: &str = "SIGHUP";
+
 /// After the drain, what still runs in the background gets this long.
 const BACKGROUND: Duration = Duration::from_secs(1);
 
-pub(super) fn run(loaded: &Loaded) -> anyhow::Result<()> {
+/// `load` reads the configuration again.
+pub(super) fn run(loaded: &Loaded, load: impl Fn() -> anyhow::Result<Loaded>) -> anyhow::Result<()> {
     log::start(&loaded.config.log);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(serve(loaded));
+    let result = runtime.block_on(serve(loaded, load));
     runtime.shutdown_timeout(BACKGROUND);
     result
 }
 
-async fn serve(loaded: &Loaded) -> anyhow::Result<()> {
+async fn serve(loaded: &Loaded, load: impl Fn() -> anyhow::Result<Loaded>) -> anyhow::Result<()> {
     let config = &loaded.config;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
@@ -43,9 +47,14 @@ async fn serve(loaded: &Loaded) -> anyhow::Result<()> {
         program: Some(super::compile::program()),
         metrics: Exposition::install(),
     };
-    let app = App::start(config, surroundings).await?;
+    let mut app = App::start(config, surroundings).await?;
     print(&banner::text(app.address(), key.as_ref(), &place));
-    let name = signals.next().await;
+    let name = loop {
+        match signals.next().await {
+            RELOAD => reload(&mut app, &load, key.as_ref()).await,
+            name => break name,
+        }
+    };
     tracing::info!(signal = name, "stopping: running requests may finish");
     tokio::select! {
         finished = app.stop() => {
@@ -55,25 +64,66 @@ async fn serve(loaded: &Loaded) -> anyhow::Result<()> {
                 tracing::warn!("stopped; some requests were cut off");
             }
         }
-        name = signals.next() => tracing::warn!(signal = name, "stopped at once"),
+        name = signals.end() => tracing::warn!(signal = name, "stopped at once"),
     }
     Ok(())
+}
+
+/// A configuration that does not load leaves the old one in force.
+async fn reload(app: &mut App, load: impl Fn() -> anyhow::Result<Loaded>, made: Option<&AdminKey>) {
+    let loaded = match load() {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            tracing::error!("the new configuration was not taken over, the old one stays in force: {error:#}");
+            return;
+        }
+    };
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let key = loaded.config.server.auth.clone().or_else(|| made.map(|made| made.key.clone()));
+    let Some(key) = key else {
+        tracing::error!(
+            "the new configuration was not taken over: it has no server.auth, and no admin key was made at the start"
+        );
+        return;
+    };
+    for sentence in app.reload(loaded.config, &key).await {
+        tracing::info!("{sentence}");
+    }
+    tracing::info!("the new configuration is in force");
 }
 
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    reload: Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            reload: signal(SignalKind::hangup())?,
+        })
     }
 
     async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+            _ = self.reload.recv() => RELOAD,
+        }
+    }
+
+    /// The next that means the end.
+    async fn end(&mut self) -> &'static str {
+        loop {
+            match self.next().await {
+                RELOAD => {}
+                name => return name,
+            }
         }
     }
 }

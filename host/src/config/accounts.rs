@@ -44,7 +44,7 @@ pub struct ImportEntry {
     pub passphrase_file: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Accounts {
     pub dir: Option<PathBuf>,
     pub import: Vec<ImportEntry>,

@@ -49,7 +49,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
 ];
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Adapters {
     pub dir: Option<PathBuf>,
     /// Bundled ones to use, by id.

@@ -36,7 +36,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
 ];
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
     /// In bytes.
     pub body: usize,

@@ -22,7 +22,7 @@ pub(super) const KEYS: &[Key] = &[
 /// Nothing is without a bound, not even what is configured to be.
 const WAITING_MAX: usize = 256;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Queue {
     /// As configured; see [`Queue::waiting_max`].
     pub queue_buffer: usize,

@@ -159,7 +159,7 @@ impl std::fmt::Debug for ApiKeyEntry {
     }
 }
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Server {
     pub host: String,
     pub port: u16,

@@ -49,7 +49,7 @@ pub(super) struct Want {
     /// As the client named it: its queue.
     pub(super) model: String,
     /// Those that have it, best first.
-    pub(super) adapters: Vec<Arc<Adapter>>,
+    pub(super) adapters: Arc<[Arc<Adapter>]>,
     /// An instance where it can go on with what was begun.
     pub(super) prefer: Option<String>,
     /// Requests with the same one belong together.
@@ -77,10 +77,18 @@ pub(super) enum Rank {
 pub(super) struct Claim {
     board: Arc<Board>,
     worker: Option<Worker>,
-    pub(super) adapter: Arc<Adapter>,
+    /// Those that were wanted. Shared, so that an adapter is held once by each call: that is how calls of an old version are counted.
+    adapters: Arc<[Arc<Adapter>]>,
+    /// Which of them it is.
+    pub(super) place: usize,
 }
 
 impl Claim {
+    /// The adapter that it is for.
+    pub(super) fn adapter(&self) -> Option<&Arc<Adapter>> {
+        self.adapters.get(self.place)
+    }
+
     pub(super) fn member(&self) -> Option<&Arc<Member>> {
         self.worker.as_ref().map(|worker| &worker.post.member)
     }
@@ -251,7 +259,12 @@ impl Board {
         }
         let worker = state.take(index, id, what);
         drop(state);
-        Some(Claim { board: Arc::clone(self), worker: Some(worker), adapter: Arc::clone(adapter) })
+        Some(Claim {
+            board: Arc::clone(self),
+            worker: Some(worker),
+            adapters: Arc::from([Arc::clone(adapter)]),
+            place: 0,
+        })
     }
 
     /// What is known of an account, to look at and to change.
@@ -295,15 +308,19 @@ impl Board {
                     index += 1;
                 }
                 Verdict::Never(failure) => results.push((state.waiting.remove(index).grant, Err(failure))),
-                Verdict::Take { idle, adapter } => {
+                Verdict::Take { idle, place } => {
                     let waiting = state.waiting.remove(index);
                     if waiting.want.rank == Rank::Request {
                         state.turn = state.turn.max(waiting.turn);
                     }
-                    let id = adapter.manifest.id.clone();
+                    let adapters = Arc::clone(&waiting.want.adapters);
+                    let id = adapters.get(place).map(|adapter| adapter.manifest.id.clone()).unwrap_or_default();
                     let worker = state.take(idle, &id, &waiting.want.id);
                     state.begin(&worker, &id, now);
-                    results.push((waiting.grant, Ok(Claim { board: Arc::clone(self), worker: Some(worker), adapter })));
+                    results.push((
+                        waiting.grant,
+                        Ok(Claim { board: Arc::clone(self), worker: Some(worker), adapters, place }),
+                    ));
                 }
             }
         }

@@ -121,7 +121,7 @@ async fn ask(inner: &Inner, adapter: &Arc<Adapter>) -> Option<Vec<Model>> {
         id: "models".into(),
         caller: String::new(),
         model: adapter.manifest.id.clone(),
-        adapters: vec![Arc::clone(adapter)],
+        adapters: Arc::from([Arc::clone(adapter)]),
         prefer: None,
         sticky: [0; 32],
         avoid: Vec::new(),

@@ -20,6 +20,11 @@ pub(super) type Hash = [u8; 32];
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chats<'a>(pub(super) Option<&'a Database>);
 
+/// Where a chat stands in the index.
+pub(super) fn key(instance: &str, adapter: &str, model: &str, prefix: Hash) -> ConversationKey {
+    ConversationKey { instance: instance.to_owned(), adapter: adapter.to_owned(), model: model.to_owned(), prefix }
+}
+
 /// A conversation, in what a chat may know already and what is new.
 pub(super) fn split(turns: &[Turn]) -> Option<(&[Turn], &[Turn])> {
     let last = turns.iter().rposition(|turn| turn.role == Role::Assistant)?;

@@ -14,11 +14,11 @@ use super::continuity::{self, Chats};
 use super::failover::Tries;
 use super::lease::{Lease, NoPage};
 use super::ledger::Record;
-use super::{DispatchOptions, Inner, Offer};
+use super::{DispatchOptions, Inner};
 use crate::browser::{Page, PageError};
 use crate::chat::prompt::Rendered;
 use crate::chat::{self, Failure, FailureKind, JobEvent, Kind, Outcome, Request, Stage, Transcript};
-use crate::plugin::{AdapterRequest, Call, Continues, Report, Timing};
+use crate::plugin::{Adapter, AdapterRequest, Call, Continues, Model, Report, Timing};
 use crate::store::ConversationKey;
 use crate::telemetry::metrics;
 
@@ -33,8 +33,8 @@ pub(super) struct Running {
     /// As they stood when it came.
     pub(super) options: Arc<DispatchOptions>,
     pub(super) want: Want,
-    /// The model at each adapter that has it.
-    pub(super) offers: Vec<Offer>,
+    /// The model at each adapter that is wanted.
+    pub(super) models: Vec<Model>,
     pub(super) request: Request,
     pub(super) events: mpsc::Sender<JobEvent>,
     pub(super) cancel: CancellationToken,
@@ -65,6 +65,13 @@ pub(super) struct Trace {
     pub(super) before: Duration,
     pub(super) transcript: Transcript,
     pub(super) request: Option<Arc<AdapterRequest>>,
+}
+
+/// An adapter, and the wanted model there.
+#[derive(Clone, Copy)]
+struct Offer<'a> {
+    adapter: &'a Adapter,
+    model: &'a Model,
 }
 
 /// How a try ended, and with whom.
@@ -130,12 +137,12 @@ impl Running {
         let began = Instant::now();
         let instance = claim.member().map(|member| member.name().to_owned()).unwrap_or_default();
         let worker = claim.post().map(|post| post.name.clone()).unwrap_or_default();
-        let adapter = Arc::clone(&claim.adapter);
-        let account = (instance.clone(), adapter.manifest.id.clone());
-        let called = match self.offers.iter().find(|offer| Arc::ptr_eq(&offer.adapter, &adapter)) {
-            Some(offer) => self.call_on(claim, offer, trace).await,
-            None => Err(Failure::new(FailureKind::ModelUnavailable, "")),
+        let Some(offer) = self.offer(claim.place) else {
+            let failure = Failure::new(FailureKind::ModelUnavailable, "");
+            return Tried { result: Err(failure), account: AccountId::default(), submitted: false };
         };
+        let account = (instance.clone(), offer.adapter.manifest.id.clone());
+        let called = self.call_on(claim, offer, trace).await;
         let (result, submitted) = match called {
             Ok(report) => {
                 trace.transcript = report.transcript;
@@ -146,7 +153,7 @@ impl Running {
         let outcome = result.as_ref().err().map_or("ok", |failure| failure.kind.code());
         metrics::attempt_ended(&account.1, &instance, outcome);
         trace.tries.push(Try {
-            adapter: adapter.label(),
+            adapter: offer.adapter.label(),
             instance,
             worker,
             code: result.as_ref().err().map(|failure| failure.kind.code().to_owned()),
@@ -156,7 +163,11 @@ impl Running {
         Tried { result, account, submitted }
     }
 
-    async fn call_on(&self, claim: Claim, offer: &Offer, trace: &mut Trace) -> Result<Report, Failure> {
+    fn offer(&self, place: usize) -> Option<Offer<'_>> {
+        Some(Offer { adapter: self.want.adapters.get(place)?, model: self.models.get(place)? })
+    }
+
+    async fn call_on(&self, claim: Claim, offer: Offer<'_>, trace: &mut Trace) -> Result<Report, Failure> {
         let limit = offer.adapter.manifest.prompt_limit();
         let rendered = chat::prompt::render_within(&self.request, offer.model.kind, limit)?;
         let lease = self.lease(claim).await?;
@@ -195,7 +206,7 @@ impl Running {
         }
     }
 
-    async fn tell_start(&self, lease: &Lease, offer: &Offer, trace: &Trace) {
+    async fn tell_start(&self, lease: &Lease, offer: Offer<'_>, trace: &Trace) {
         let event = JobEvent::Started {
             adapter: offer.adapter.label(),
             instance: lease.instance().to_owned(),
@@ -211,7 +222,7 @@ impl Running {
     }
 
     /// The chat of this account's that the request goes on with. It is taken out of the index.
-    async fn chat(&self, lease: &Lease, offer: &Offer) -> Option<Taken> {
+    async fn chat(&self, lease: &Lease, offer: Offer<'_>) -> Option<Taken> {
         let max_age = self.goes_on(offer, lease.has_account())?;
         let (known, _) = continuity::split(&self.request.turns)?;
         let key = key(lease.instance(), offer, continuity::hash(known));
@@ -220,13 +231,13 @@ impl Running {
     }
 
     /// For how long a chat can go on; none where none does.
-    fn goes_on(&self, offer: &Offer, has_account: bool) -> Option<Duration> {
+    fn goes_on(&self, offer: Offer<'_>, has_account: bool) -> Option<Duration> {
         let can = offer.adapter.manifest.features.conversations && offer.model.kind == Kind::Text;
         self.options.conversations.filter(|_| can && self.request.temporary.is_none() && has_account)
     }
 
     /// Keeps the chat for the next request of this conversation.
-    async fn remember(&self, lease: &Lease, offer: &Offer, report: &Report, chat: Option<Taken>) {
+    async fn remember(&self, lease: &Lease, offer: Offer<'_>, report: &Report, chat: Option<Taken>) {
         match &report.result {
             Ok(outcome) if self.goes_on(offer, lease.has_account()).is_some() => {
                 let answer = report.transcript.as_history();
@@ -246,7 +257,7 @@ impl Running {
         }
     }
 
-    async fn call(&self, lease: &Lease, offer: &Offer, request: AdapterRequest, trace: &mut Trace) -> Report {
+    async fn call(&self, lease: &Lease, offer: Offer<'_>, request: AdapterRequest, trace: &mut Trace) -> Report {
         let request = Arc::new(request);
         trace.request = Some(Arc::clone(&request));
         lease.page().begin_call();
@@ -256,18 +267,18 @@ impl Running {
             events: self.events.clone(),
             deadlines: self.options.deadlines,
             cancel: self.cancel.clone(),
-            means: self.inner.means(&offer.adapter, lease.instance()),
+            means: self.inner.means(offer.adapter, lease.instance()),
         };
         let report = offer.adapter.generate(call).await;
         lease.page().end_call();
-        self.inner.registry.report(&offer.adapter, &report);
+        self.inner.registry.report(offer.adapter, &report);
         trace.timing = report.timing;
         report
     }
 
     fn adapter_request(
         &self,
-        (offer, has_account): (&Offer, bool),
+        (offer, has_account): (Offer<'_>, bool),
         rendered: &Rendered,
         conversation: Option<&String>,
     ) -> AdapterRequest {
@@ -293,7 +304,7 @@ impl Running {
     }
 
     /// What the call's end says of the account.
-    fn note(&self, lease: &Lease, offer: &Offer, report: &Report) {
+    fn note(&self, lease: &Lease, offer: Offer<'_>, report: &Report) {
         if !lease.has_account() {
             return;
         }
@@ -396,9 +407,8 @@ struct Taken {
     turns: u64,
 }
 
-pub(super) fn key(instance: &str, offer: &Offer, prefix: continuity::Hash) -> ConversationKey {
-    let (adapter, model) = (offer.adapter.manifest.id.clone(), offer.model.id.clone());
-    ConversationKey { instance: instance.to_owned(), adapter, model, prefix }
+fn key(instance: &str, offer: Offer<'_>, prefix: continuity::Hash) -> ConversationKey {
+    continuity::key(instance, &offer.adapter.manifest.id, &offer.model.id, prefix)
 }
 
 /// Presses the site's stop button. False if the page did not come to rest in time.

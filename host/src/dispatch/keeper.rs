@@ -68,7 +68,7 @@ fn probe_due(inner: &Arc<Inner>) {
 
 /// Asks an account's site who is signed in, and notes it.
 pub(super) async fn probe(inner: &Inner, claim: Claim) -> Option<SignIn> {
-    let adapter = Arc::clone(&claim.adapter);
+    let adapter = Arc::clone(claim.adapter()?);
     let id = (claim.member()?.name().to_owned(), adapter.manifest.id.clone());
     let found = match inner.opener().lease(claim, Instant::now() + PAGE).await {
         Ok(lease) => ask(inner, lease, &adapter).await,

@@ -91,8 +91,8 @@ impl Lease {
 
 /// Gives the worker back with its page.
 fn park(mut claim: Claim, page: Page) {
-    let adapter = claim.adapter.manifest.id.clone();
-    if let Some(worker) = claim.worker() {
+    let adapter = claim.adapter().map(|adapter| adapter.manifest.id.clone());
+    if let Some((worker, adapter)) = claim.worker().zip(adapter) {
         worker.parked = Some(Parked { adapter, page });
     }
 }
@@ -107,9 +107,9 @@ impl Opener {
     /// # Errors
     /// When there is no browser at `until`, or it cannot open the page.
     pub(super) async fn lease(&self, mut claim: Claim, until: Instant) -> Result<Lease, NoPage> {
-        let adapter = Arc::clone(&claim.adapter);
         let named = claim.post().is_some_and(|post| post.named);
         let parked = claim.worker().and_then(|worker| worker.parked.take());
+        let adapter = claim.adapter().ok_or(NoPage::Failed(PageError::Closed))?;
         let page = match parked.filter(|parked| parked.is_usable(&adapter.manifest, named)) {
             Some(parked) => parked.page,
             None => {
@@ -128,7 +128,7 @@ impl Opener {
     /// When the browser cannot open it.
     pub(super) async fn warm(&self, claim: Claim) -> Result<(), PageError> {
         let named = claim.post().is_some_and(|post| post.named);
-        let spec = spec(&claim.adapter.manifest, named);
+        let spec = spec(&claim.adapter().ok_or(PageError::Closed)?.manifest, named);
         let member = claim.member().cloned().ok_or(PageError::Closed)?;
         browser_is_up(member.instance()).await;
         let _opening = self.openings.acquire().await.map_err(|_| PageError::Closed)?;

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -31,30 +32,30 @@ pub struct Caller {
 /// Knows the keys by their SHA-256. (A slow hash would cost every request; keys are random and long.)
 #[derive(Debug)]
 pub struct Authenticator {
-    keys: Vec<(Hash, Caller)>,
+    keys: ArcSwap<Vec<(Hash, Caller)>>,
     failures: Failures,
 }
 
 impl Authenticator {
     pub fn new(admin_key: &str, api_keys: &[ApiKeyEntry]) -> Self {
-        let admin = (hash(admin_key), Caller { name: "admin".into(), admin: true });
-        let others = api_keys.iter().map(|entry| {
-            let stored = entry.key.strip_prefix("sha256:").and_then(from_hex).unwrap_or_else(|| hash(&entry.key));
-            (stored, Caller { name: entry.name.clone(), admin: false })
-        });
-        Self { keys: std::iter::once(admin).chain(others).collect(), failures: Failures::default() }
+        Self { keys: ArcSwap::from_pointee(known(admin_key, api_keys)), failures: Failures::default() }
+    }
+
+    /// Takes over other keys. Requests that have been let in stay.
+    pub fn set_keys(&self, admin_key: &str, api_keys: &[ApiKeyEntry]) {
+        self.keys.store(Arc::new(known(admin_key, api_keys)));
     }
 
     /// Compares with every key, in the same time wherever a difference is.
     fn check(&self, key: &str) -> Option<Caller> {
-        let given = hash(key);
+        let (given, keys) = (hash(key), self.keys.load());
         let mut found = 0u32;
-        for (index, (stored, _)) in (1u32..).zip(&self.keys) {
+        for (index, (stored, _)) in (1u32..).zip(keys.iter()) {
             let same: Choice = stored.ct_eq(&given);
             found.conditional_assign(&index, same);
         }
         let index = usize::try_from(found.checked_sub(1)?).ok()?;
-        self.keys.get(index).map(|(_, caller)| caller.clone())
+        keys.get(index).map(|(_, caller)| caller.clone())
     }
 
     /// The caller by the request's headers. A wrong key is answered late, and later the more of them come.
@@ -71,6 +72,16 @@ impl Authenticator {
         }
         Err(ApiError::new(StatusCode::UNAUTHORIZED, "invalid_api_key", words::invalid_api_key()))
     }
+}
+
+/// All keys by their hashes, with whose they are.
+fn known(admin_key: &str, api_keys: &[ApiKeyEntry]) -> Vec<(Hash, Caller)> {
+    let admin = (hash(admin_key), Caller { name: "admin".into(), admin: true });
+    let others = api_keys.iter().map(|entry| {
+        let stored = entry.key.strip_prefix("sha256:").and_then(from_hex).unwrap_or_else(|| hash(&entry.key));
+        (stored, Caller { name: entry.name.clone(), admin: false })
+    });
+    std::iter::once(admin).chain(others).collect()
 }
 
 /// A Space's own gateway may use `Authorization` for itself, so a right key in either place counts.

@@ -299,10 +299,10 @@ mod tests {
                 "rewrite = [{url = \"http://demo.localhost\", pointers = [\"/model\"]}]\nfiles =",
                 "capabilities.rewrite[0].url",
             ),
-            ("[site]", "[features]\nprompt_overflow = \"file\"\n[site]", "features.prompt_limit"),
+            ("conversations = true", "prompt_overflow = \"file\"", "features.prompt_limit"),
             (
-                "\"text/*\", \"application/pdf\"]",
-                "]\n[features]\nprompt_limit = 9\nprompt_overflow = \"file\"",
+                "files = [\"image/*\", \"text/*\", \"application/pdf\"]",
+                "files = [\"image/*\"]",
                 "add \"text/plain\" to capabilities.files",
             ),
             ("\"image/*\", ", "", "models[0].features.vision"),
@@ -310,7 +310,14 @@ mod tests {
         ];
         for (from, to, expected) in cases {
             assert!(DEMO_TOML.contains(from), "{from}");
-            let message = Manifest::parse(&DEMO_TOML.replacen(from, to, 1)).unwrap_err().to_string();
+            let text = DEMO_TOML.replacen(from, to, 1);
+            let text = match to {
+                "files = [\"image/*\"]" => {
+                    text.replacen("conversations = true", "prompt_limit = 9\nprompt_overflow = \"file\"", 1)
+                }
+                _ => text,
+            };
+            let message = Manifest::parse(&text).unwrap_err().to_string();
             assert!(message.contains(expected), "{to}: {message}");
         }
     }

@@ -28,7 +28,12 @@ impl Board {
                 worker.post.monitor == *id && worker.parked.is_none() && member.is_ready() && member.held().is_none();
             if is_cold && warm.insert(member.name().to_owned()) {
                 let worker = state.take(index, id, "a warm page");
-                claims.push(Claim { board: Arc::clone(self), worker: Some(worker), adapter: Arc::clone(adapter) });
+                claims.push(Claim {
+                    board: Arc::clone(self),
+                    worker: Some(worker),
+                    adapters: Arc::from([Arc::clone(adapter)]),
+                    place: 0,
+                });
             } else {
                 index += 1;
             }

@@ -1,7 +1,6 @@
 //! Which worker a want gets, and what it is told where there is none.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
@@ -18,7 +17,8 @@ use crate::plugin::Adapter;
 pub(super) enum Verdict {
     Take {
         idle: usize,
-        adapter: Arc<Adapter>,
+        /// Among the adapters that are wanted.
+        place: usize,
     },
     /// Something may come free; or at this time it may be allowed.
     Wait(Option<Instant>),
@@ -40,7 +40,7 @@ type Preference = (bool, bool, usize, u64, bool);
 
 impl State {
     pub(super) fn judge(&self, want: &Want, now: Instant) -> Verdict {
-        let mut best: Option<(Preference, usize, &Arc<Adapter>)> = None;
+        let mut best: Option<(Preference, usize, usize)> = None;
         let mut reasons = Reasons::default();
         for (place, offer) in want.adapters.iter().enumerate() {
             let adapter = &offer.manifest.id;
@@ -58,12 +58,12 @@ impl State {
                 };
                 let preference = self.preference(want, place, post, self.idle.get(index), adapter);
                 if best.as_ref().is_none_or(|(so_far, ..)| preference < *so_far) {
-                    best = Some((preference, index, offer));
+                    best = Some((preference, index, place));
                 }
             }
         }
         match best {
-            Some((_, idle, adapter)) => Verdict::Take { idle, adapter: Arc::clone(adapter) },
+            Some((_, idle, place)) => Verdict::Take { idle, place },
             None => reasons.verdict(want, now),
         }
     }
