@@ -35,13 +35,13 @@ pub(super) fn split(turns: &[Turn]) -> Option<(&[Turn], &[Turn])> {
 
 /// A hash of turns. White space around a text does not count: clients trim what they send back.
 pub(super) fn hash(turns: &[Turn]) -> Hash {
-    turns.iter().fold(Sha256::new(), |hash, turn| add(hash, turn)).finalize().into()
+    turns.iter().fold(Sha256::new(), add).finalize().into()
 }
 
 /// The hash of the same turns and the answer to them.
 pub(super) fn hash_with_answer(turns: &[Turn], answer: &str) -> Hash {
     let answer = Turn { role: Role::Assistant, name: None, parts: vec![Part::Text(answer.to_owned())] };
-    add(turns.iter().fold(Sha256::new(), |hash, turn| add(hash, turn)), &answer).finalize().into()
+    add(turns.iter().fold(Sha256::new(), add), &answer).finalize().into()
 }
 
 fn add(mut hash: Sha256, turn: &Turn) -> Sha256 {
