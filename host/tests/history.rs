@@ -178,6 +178,7 @@ async fn without_a_usable_database_all_else_works() {
     assert_eq!(answer.code(), (503, "history_unavailable".into()));
     let answer = call(&server, Method::GET, "/media/AAAAAAAAAAAAAAAAAAAAAA", "").await;
     assert_eq!(answer.code(), (503, "media_unavailable".into()));
+    server.until_ready();
     assert_eq!(call(&server, Method::GET, "/v1/models", &key).await.status, 200);
     assert!(server.is_alive());
     let (status, log) = server.terminate();

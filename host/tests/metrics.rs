@@ -159,7 +159,8 @@ async fn real_requests_are_counted() {
     }
     let mut stream = client.stream(ask("demo/echo", "one two three four")).await;
     while stream.next().await.is_some() {}
-    assert_eq!(client.ask(&script("error=rate-limited")).await.status, 429);
+    // It has reached the site: nothing invites a retry.
+    assert_eq!(client.ask(&script("error=rate-limited")).await.error(), (424, "rate_limited"));
     let echo = [("adapter", "demo"), ("model", "demo/echo"), ("outcome", "ok")];
     let after = until(&server, |s| s.sum(REQUESTS, &[]) == 5.0).await;
     assert_eq!(after.sum(REQUESTS, &echo), 4.0);
