@@ -297,17 +297,20 @@ impl Dispatcher {
     /// At once where the model is unknown, the queue is full, or nothing can be answered now.
     pub async fn submit(&self, request: Request) -> Result<Job, Failure> {
         self.0.available()?;
-        if let Some(job) = self.0.ledger.join(request.fingerprint)? {
-            return Ok(job);
-        }
         let offers = self.0.find(&request.model)?;
         self.0.sync();
         let options = self.0.options();
         let want = self.0.want(&request, &offers, &options).await;
-        let ticket = self.0.board.queue(want.clone())?;
         let (sender, events) = mpsc::channel(EVENTS);
         let (feed, cancel) = (Feed::new(events), self.0.abort.child_token());
-        let record = self.0.ledger.open(request.fingerprint, &feed);
+        // From here to the job's start nothing is awaited, and no repetition gets between looking and noting.
+        let mut ledger = self.0.ledger.lock();
+        if let Some(job) = ledger.join(request.fingerprint)? {
+            return Ok(job);
+        }
+        let ticket = self.0.board.queue(want.clone())?;
+        let record = ledger.open(request.fingerprint, &feed);
+        drop(ledger);
         let running = job::Running {
             inner: Arc::clone(&self.0),
             options,

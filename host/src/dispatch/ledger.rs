@@ -5,7 +5,7 @@
 //! to; it is sent only if the first try never reached the site.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::feed::{Feed, Job};
@@ -43,15 +43,23 @@ pub(super) struct Ledger(Mutex<HashMap<[u8; 32], Entry>>);
 #[derive(Debug)]
 pub(super) struct Record(Arc<Mutex<Fate>>);
 
+/// The requests, while nobody else looks or adds: two that repeat each other and come at once must not both find nothing.
+pub(super) struct Entries<'a>(MutexGuard<'a, HashMap<[u8; 32], Entry>>);
+
 impl Ledger {
+    pub(super) fn lock(&self) -> Entries<'_> {
+        Entries(self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Entries<'_> {
     /// What became of the request that this one repeats, if it is one.
     ///
     /// # Errors
     /// Where it reached the site and nobody can tell any more what came of it.
     pub(super) fn join(&self, fingerprint: Option<Fingerprint>) -> Result<Option<Job>, Failure> {
         let Some(Fingerprint { hash, again: true }) = fingerprint else { return Ok(None) };
-        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(entry) = entries.get(&hash).filter(|entry| entry.since.elapsed() < KEPT) else { return Ok(None) };
+        let Some(entry) = self.0.get(&hash).filter(|entry| entry.since.elapsed() < KEPT) else { return Ok(None) };
         let fate = *entry.fate.lock().unwrap_or_else(PoisonError::into_inner);
         match fate {
             Fate::NotSent => Ok(None),
@@ -61,11 +69,11 @@ impl Ledger {
     }
 
     /// Remembers a request that begins.
-    pub(super) fn open(&self, fingerprint: Option<Fingerprint>, feed: &Arc<Feed>) -> Record {
+    pub(super) fn open(&mut self, fingerprint: Option<Fingerprint>, feed: &Arc<Feed>) -> Record {
         let fate = Arc::new(Mutex::new(Fate::Running));
         let Some(Fingerprint { hash, .. }) = fingerprint else { return Record(fate) };
         let now = Instant::now();
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entries = &mut self.0;
         entries.retain(|_, entry| now.duration_since(entry.since) < KEPT);
         let mut bytes: usize = entries.values().map(|entry| entry.feed.size()).sum();
         while entries.len() >= MAX_ENTRIES || bytes > MAX_BYTES {
@@ -118,24 +126,24 @@ mod tests {
     #[tokio::test]
     async fn a_retry_of_what_was_sent_is_told_how_it_ended() {
         let (ledger, (sender, feed, mut job)) = (Ledger::default(), feed());
-        let record = ledger.open(print(1, false), &feed);
+        let record = ledger.lock().open(print(1, false), &feed);
         let failure = Failure::new(FailureKind::Upstream, "busy");
         sender.send(JobEvent::Failed(failure.clone())).await.unwrap();
         drop(sender);
         while job.next().await.is_some() {}
         record.close(true, Some(&failure));
         for _ in 0..2 {
-            let mut retry = ledger.join(print(1, true)).unwrap().unwrap();
+            let mut retry = ledger.lock().join(print(1, true)).unwrap().unwrap();
             assert!(matches!(retry.next().await, Some(JobEvent::Failed(f)) if f.kind == FailureKind::Upstream));
         }
-        assert!(ledger.join(print(1, false)).unwrap().is_none(), "who does not say so asks anew");
+        assert!(ledger.lock().join(print(1, false)).unwrap().is_none(), "who does not say so asks anew");
     }
 
     #[tokio::test]
     async fn a_retry_joins_what_runs() {
         let (ledger, (sender, feed, _job)) = (Ledger::default(), feed());
-        ledger.open(print(1, false), &feed);
-        let mut retry = ledger.join(print(1, true)).unwrap().unwrap();
+        ledger.lock().open(print(1, false), &feed);
+        let mut retry = ledger.lock().join(print(1, true)).unwrap().unwrap();
         sender.send(JobEvent::Submitted).await.unwrap();
         assert!(matches!(retry.next().await, Some(JobEvent::Submitted)));
     }
@@ -143,16 +151,16 @@ mod tests {
     #[tokio::test]
     async fn what_was_cancelled_after_it_was_sent_is_not_sent_again() {
         let (ledger, (_sender, feed, _job)) = (Ledger::default(), feed());
-        ledger.open(print(1, false), &feed).close(true, Some(&Failure::new(FailureKind::ClientGone, "")));
-        assert_eq!(ledger.join(print(1, true)).unwrap_err().kind, FailureKind::AlreadySubmitted);
+        ledger.lock().open(print(1, false), &feed).close(true, Some(&Failure::new(FailureKind::ClientGone, "")));
+        assert_eq!(ledger.lock().join(print(1, true)).unwrap_err().kind, FailureKind::AlreadySubmitted);
     }
 
     #[tokio::test]
     async fn what_was_not_sent_and_what_is_no_retry_is_sent() {
         let (ledger, (_sender, feed, _job)) = (Ledger::default(), feed());
-        ledger.open(print(1, false), &feed).close(false, None);
+        ledger.lock().open(print(1, false), &feed).close(false, None);
         for other in [print(1, true), print(2, true), None] {
-            assert!(ledger.join(other).unwrap().is_none());
+            assert!(ledger.lock().join(other).unwrap().is_none());
         }
     }
 
@@ -163,7 +171,7 @@ mod tests {
         for n in 0..MAX_ENTRIES + 10 {
             let mut hash = [0; 32];
             hash[..8].copy_from_slice(&n.to_le_bytes());
-            ledger.open(Some(Fingerprint { hash, again: false }), &feed);
+            ledger.lock().open(Some(Fingerprint { hash, again: false }), &feed);
         }
         assert_eq!(ledger.0.lock().unwrap().len(), MAX_ENTRIES);
     }
