@@ -58,9 +58,10 @@ check: ## format and lints alone
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
-# Tests run against the debug program, and adapters made as they ship.
+# Tests run against the debug program, and adapters made as they ship. The program is built by the same call as the tests: cargo
+# unites the features of what it builds in one call, and another selection would compile wasmtime a second time.
 test-rust:
-	$(TEST_ENV) cargo build --locked -p webai2api
+	$(TEST_ENV) cargo test --locked --workspace --lib --bins --tests --no-run
 	$(TEST_ENV) scripts/build-adapters $(DEBUG)
 	if cargo nextest --version >/dev/null 2>&1; then \
 		$(TEST_ENV) cargo nextest run --locked --workspace; \

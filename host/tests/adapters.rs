@@ -273,16 +273,19 @@ async fn swaps_under_a_steady_load_lose_nothing() {
     server.until_ready();
     let client = Client::of(&server).with_key(&bench.key());
     let enough = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let whole_text = (0..30).map(|n| format!("t{n}")).collect::<Vec<_>>().join(" ");
     let loads: Vec<_> = (0..3)
         .map(|n| {
             let (client, enough) = (client.clone(), std::sync::Arc::clone(&enough));
+            let whole_text = whole_text.clone();
             tokio::spawn(async move {
                 let mut whole = 0;
                 while !enough.load(std::sync::atomic::Ordering::Relaxed) {
-                    let stream = client.stream(script(&format!("tokens=10 rate=50 mark=load{n}"))).await;
+                    // Slow enough that a swap comes in the middle of it, and leaves the machine time to compile.
+                    let stream = client.stream(script(&format!("tokens=30 rate=10 mark=load{n}"))).await;
                     let events = stream.rest().await;
                     let text = support::client::joined(&events, "content");
-                    assert_eq!(text, "t0 t1 t2 t3 t4 t5 t6 t7 t8 t9");
+                    assert_eq!(text, whole_text);
                     assert!(events.contains(&support::client::Event::Done), "{events:?}");
                     whole += 1;
                 }

@@ -159,6 +159,7 @@ struct Out {
     post: Arc<Post>,
     adapter: String,
     what: String,
+    rank: Rank,
     since: Instant,
 }
 
@@ -248,16 +249,18 @@ impl Board {
         Ok(ticket)
     }
 
-    /// A free worker for this account, whatever its state, if nobody waits for one.
+    /// A free worker for this account, whatever its state, if nobody waits for one. One at a time: looking after an account must not
+    /// take its last page from requests.
     pub(super) fn try_claim(self: &Arc<Self>, instance: &str, adapter: &Arc<Adapter>, what: &str) -> Option<Claim> {
         let mut state = self.lock();
         let id = &adapter.manifest.id;
         let fits = |worker: &Worker| worker.post.member.name() == instance && worker.post.adapters.contains(id);
         let index = state.idle.iter().position(fits)?;
-        if state.waiting.iter().any(|waiting| waiting.want.adapters.iter().any(|wanted| wanted.manifest.id == *id)) {
+        let is_wanted = |waiting: &Waiting| waiting.want.adapters.iter().any(|wanted| wanted.manifest.id == *id);
+        if state.waiting.iter().any(is_wanted) || state.is_looked_after(instance, id) {
             return None;
         }
-        let worker = state.take(index, id, what);
+        let worker = state.take(index, id, what, Rank::Idle);
         drop(state);
         Some(Claim {
             board: Arc::clone(self),
@@ -315,7 +318,7 @@ impl Board {
                     }
                     let adapters = Arc::clone(&waiting.want.adapters);
                     let id = adapters.get(place).map(|adapter| adapter.manifest.id.clone()).unwrap_or_default();
-                    let worker = state.take(idle, &id, &waiting.want.id);
+                    let worker = state.take(idle, &id, &waiting.want.id, waiting.want.rank);
                     state.begin(&worker, &id, now);
                     results.push((
                         waiting.grant,
@@ -388,12 +391,13 @@ impl State {
         self.count
     }
 
-    fn take(&mut self, index: usize, adapter: &str, what: &str) -> Worker {
+    fn take(&mut self, index: usize, adapter: &str, what: &str, rank: Rank) -> Worker {
         let worker = self.idle.remove(index);
         let out = Out {
             post: Arc::clone(&worker.post),
             adapter: adapter.to_owned(),
             what: what.to_owned(),
+            rank,
             since: Instant::now(),
         };
         self.out.insert(worker.id, out);
@@ -427,6 +431,11 @@ impl State {
         let (stay, gone) = std::mem::take(&mut self.idle).into_iter().partition(|w| self.roster.contains_key(&w.id));
         self.idle = stay;
         gone
+    }
+
+    /// Whether the program itself has a page of this account.
+    fn is_looked_after(&self, instance: &str, adapter: &str) -> bool {
+        self.out.values().any(|out| out.rank == Rank::Idle && out.adapter == adapter && out.post.member.name() == instance)
     }
 
     /// Of an account whose sign-in counts.

@@ -18,7 +18,7 @@ const FRESH: Duration = Duration::from_secs(30 * 60);
 /// A site that did not tell may tell later.
 const RETRY: Duration = Duration::from_secs(60);
 /// For a page to be free. A list is not worth waiting longer: requests go first.
-const PAGE: Duration = Duration::from_secs(10);
+const PAGE: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
 struct Entry {

@@ -12,11 +12,12 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{Log, LogFormat};
 
+/// Targets of this program's lines: its modules, and those that are named for who speaks.
+const OWN: [&str; 4] = ["webai2api", "adapter", "fence", "chromium"];
+
 /// Starts logging for the whole process. A second call changes nothing.
 pub fn start(log: &Log) {
-    // The libraries' own lines are of no use to an operator, and at debug level they may hold what pages send.
-    let filter = EnvFilter::try_new(format!("warn,webai2api={}", log.level)).unwrap_or_else(|_| EnvFilter::new("info"));
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter(&log.level));
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
     let started = match log.format {
         LogFormat::Json => {
@@ -25,6 +26,12 @@ pub fn start(log: &Log) {
         LogFormat::Text => registry.with(layer.with_ansi(io::IsTerminal::is_terminal(&io::stderr()))).try_init(),
     };
     drop(started);
+}
+
+/// The libraries' own lines are of no use to an operator, and at debug level they may hold what pages send.
+fn filter(level: &str) -> EnvFilter {
+    let own = OWN.map(|target| format!(",{target}={level}")).concat();
+    EnvFilter::try_new(format!("warn{own}")).unwrap_or_else(|_| EnvFilter::new("info"))
 }
 
 /// The span of one request. It is there at every level: an error's line has the id too.

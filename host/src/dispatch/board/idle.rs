@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Board, Claim, State};
+use super::{Board, Claim, Rank, State};
 use crate::dispatch::lease::shares_no_cookies;
 use crate::plugin::Adapter;
 
@@ -27,7 +27,7 @@ impl Board {
             let is_cold =
                 worker.post.monitor == *id && worker.parked.is_none() && member.is_ready() && member.held().is_none();
             if is_cold && warm.insert(member.name().to_owned()) {
-                let worker = state.take(index, id, "a warm page");
+                let worker = state.take(index, id, "a warm page", Rank::Idle);
                 claims.push(Claim {
                     board: Arc::clone(self),
                     worker: Some(worker),

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::{Out, Post, State, Want, Worker, earlier};
+use super::{Out, Post, Rank, State, Want, Worker, earlier};
 use crate::chat::{Failure, FailureKind};
 use crate::dispatch::account::{self, AccountId, SignIn, Standing};
 use crate::dispatch::lease::shares_no_cookies;
@@ -50,6 +50,10 @@ impl State {
             };
             for (id, post) in self.roster.iter().filter(|(_, post)| fits(post)) {
                 if !self.is_open(post, offer, now, &mut reasons) {
+                    continue;
+                }
+                if want.rank == Rank::Idle && self.is_looked_after(post.member.name(), adapter) {
+                    reasons.busy = true;
                     continue;
                 }
                 let Some(index) = self.idle.iter().position(|worker| worker.id == *id) else {
