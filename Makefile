@@ -16,7 +16,7 @@ export WEBAI_BUNDLED ?= $(CURDIR)/target/adapters
 # Only `run` may hand these on to what it starts; a test must not change with the caller's settings.
 TEST_ENV := env -u PORT -u AUTH_TOKEN -u WEBAI_CONFIG -u WEBAI_DATA_DIR -u LOG_FORMAT -u RUST_LOG -u MAKEFLAGS -u MFLAGS
 
-.PHONY: help run run-lab build adapters test lab check test-rust test-scripts deny bench fuzz image-test fmt clean
+.PHONY: help run run-lab build adapters test lab check test-rust test-scripts deny bench chaos soak fuzz image-test fmt clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,19 @@ bench: ## the benchmarks: a table, and JSON in target/bench (BENCH=--quick: some
 	@scripts/setup build browser clients
 	@$(MAKE) build
 	@$(TEST_ENV) scripts/bench $(RELEASE) $(BENCH)
+
+chaos: ## everything that goes wrong, for minutes: a report in target/chaos (CHAOS_SECONDS=300, CHAOS_SEED)
+	@scripts/setup build browser
+	@$(MAKE) build
+	@mkdir -p target/chaos
+	$(TEST_ENV) TEST_PROGRAM=$(CURDIR)/$(RELEASE) CHAOS_SECONDS=$${CHAOS_SECONDS:-300} CHAOS_REPORT=$(CURDIR)/target/chaos/report.json \
+		cargo test --locked --workspace --test chaos -- --nocapture
+
+soak: ## thousands of requests: figures and plots in target/soak (SOAK_REQUESTS=5000)
+	@scripts/setup build browser
+	@$(MAKE) build
+	$(TEST_ENV) TEST_PROGRAM=$(CURDIR)/$(RELEASE) SOAK_REQUESTS=$${SOAK_REQUESTS:-5000} SOAK_OUT=$(CURDIR)/target/soak \
+		cargo test --locked --workspace --test soak -- --nocapture
 
 fuzz: ## look for input that breaks a parser (FUZZ="selector manifest": those alone; SECONDS_EACH=60)
 	@scripts/setup build

@@ -14,10 +14,10 @@ use std::time::Duration;
 use crate::accounts::{Accounts, Holder};
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, InstancePlan, Member};
-use crate::http::{Edge, Kept, Server, Watched};
+use crate::http::{Edge, Kept, Reloads, Server, Watched};
 use crate::instances;
 use crate::lab::demo::{DemoOptions, DemoSite};
-use crate::plugin::{Compiler, Engine, EngineError, Registry, RegistryOptions};
+use crate::plugin::{Change, Compiler, Engine, EngineError, Registry, RegistryOptions, Wishes};
 use crate::store::{DataFolder, Database, Kv, Media};
 use crate::telemetry::memory::{MemoryGuard, Reader};
 use crate::telemetry::metrics::Exposition;
@@ -59,6 +59,8 @@ pub struct Surroundings {
     pub program: Option<PathBuf>,
     /// Of this process, if it records any.
     pub metrics: Option<Exposition>,
+    /// Who reads the configuration again when the operator asks for it over the API.
+    pub reloads: Option<Reloads>,
 }
 
 /// A running webai2api.
@@ -84,7 +86,7 @@ impl App {
     /// # Errors
     /// When the address cannot be had, or the state folder not be written.
     pub async fn start(config: &Config, surroundings: Surroundings) -> Result<Self, StartError> {
-        let Surroundings { folder, admin_key, bundled_adapters, program, metrics } = surroundings;
+        let Surroundings { folder, admin_key, bundled_adapters, program, metrics, reloads } = surroundings;
         let demo = match config.adapters.demo {
             true => Some(start_demo(config.adapters.demo_listen).await?),
             false => None,
@@ -107,7 +109,7 @@ impl App {
         let dispatcher = Dispatcher::start(Arc::clone(&registry), members, options);
         let accounts = accounts(&registry, &dispatcher);
         let memory = MemoryGuard::start(config.limits.memory, Reader::default(), Arc::new(dispatcher.clone()));
-        let watched = Watched { metrics, memory: memory.state() };
+        let watched = Watched { metrics, memory: memory.state(), reloads };
         let kept = Kept { accounts, database: database.clone(), media };
         let edge = Edge::new(config, &admin_key, dispatcher.clone(), kept, watched)
             .map_err(|error| StartError::Client(error.to_string()))?;
@@ -127,6 +129,10 @@ impl App {
             (plan, keeping)
         });
         let options = instances::options(&config, &self.kv, &self.database);
+        // Before the workers that are to work for them.
+        if let Err(error) = self.registry.change(Change::Configure(wishes(&config))).await {
+            tracing::error!(%error, "the adapters' settings were not taken over");
+        }
         let mut done = self.dispatcher.apply(plans.collect(), options).await;
         self.database.configure(&config.history);
         self.edge.set_keys(admin_key, &config);
@@ -183,13 +189,19 @@ fn adapters(
     RegistryOptions {
         bundled,
         dropped_in: Some(own),
-        allow_unapproved: config.adapters.allow_unapproved,
-        bundled_on: Some(used(config)),
         disabled: if config.adapters.demo { Vec::new() } else { vec![DEMO_ADAPTER.to_owned()] },
         state: Some(folder.path().to_owned()),
-        settings: config.backend.adapter.clone(),
+        wishes: wishes(config),
         compiler,
         crashes_max: config.adapters.crashes,
+    }
+}
+
+fn wishes(config: &Config) -> Wishes {
+    Wishes {
+        allow_unapproved: config.adapters.allow_unapproved,
+        bundled_on: Some(used(config)),
+        settings: config.backend.adapter.clone(),
     }
 }
 

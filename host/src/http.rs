@@ -33,6 +33,7 @@ use crate::telemetry::metrics::Exposition;
 
 use error::words;
 
+pub use admin::{Reloaded, Reloads};
 pub use auth::{Authenticator, Caller};
 pub use error::ApiError;
 pub use language::{Language, Text};
@@ -67,6 +68,8 @@ pub struct Watched {
     /// None: this process records no metrics.
     pub metrics: Option<Exposition>,
     pub memory: MemoryState,
+    /// None: the configuration is read at the start alone.
+    pub reloads: Option<Reloads>,
 }
 
 impl Edge {

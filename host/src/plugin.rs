@@ -43,7 +43,7 @@ pub use package::{MAX_SIZE, PackageError, pack, read_manifest};
 pub use recorder::{Heard, Recorder};
 pub use registry::{
     BrokenFile, Change, ChangeError, Entry, KeptVersion, Pending, Registry, RegistryOptions, Source, State, Survey,
-    survey,
+    Wishes, survey,
 };
 
 /// The contract's version as it stands in the names of its interfaces: `webai:adapter/page@0.1.0`.

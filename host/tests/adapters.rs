@@ -90,11 +90,7 @@ impl Bench {
 }
 
 fn demo() -> PathBuf {
-    let beside = Path::new(env!("CARGO_BIN_EXE_webai2api")).ancestors().nth(2).unwrap().join("adapters");
-    let folder = std::env::var_os("WEBAI_BUNDLED").map_or(beside, PathBuf::from);
-    let file = folder.join("demo.wasm");
-    assert!(file.exists(), "{} is not there: run scripts/build-adapters", file.display());
-    file
+    support::guest::bundled("demo")
 }
 
 /// The command line against a server.

@@ -61,6 +61,33 @@ fn text(answer: &Answer) -> String {
     answer.text().to_owned()
 }
 
+/// The adapter `aaa` traps over the word; `demo` has a model of the same name, and answers.
+#[tokio::test]
+async fn what_fails_before_the_prompt_is_sent_is_tried_elsewhere_and_nothing_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    support::guest::hostile(folder.path(), "aaa", &[]);
+    std::fs::copy(support::guest::bundled("demo"), folder.path().join("demo.wasm")).unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = format!(
+        "adapters: {{enabled: [aaa]}}\ndemo: {{listen: \"127.0.0.1:{port}\"}}\n\
+         browser: {{hosts: {{aaa.localhost: \"127.0.0.1:{port}\"}}}}"
+    );
+    let server = Server::builder().config(&config).env("WEBAI_BUNDLED", folder.path().to_str().unwrap()).start_ready();
+    let client = Client::of(&server);
+    let answer = client.ask(&ask("script", "trap")).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(answer.header("x-webai-adapter").unwrap().starts_with("demo@"), "{answer:?}");
+    assert_eq!(answer.header("x-webai-attempts"), Some("2"));
+    // It may have reached the site: nobody else is asked, and nothing invites to ask again.
+    let sent = client.ask(&ask("script", "sent trap")).await;
+    assert_eq!(sent.error(), (424, "adapter_crashed"));
+    assert_eq!((sent.header("x-webai-attempts"), sent.header("x-should-retry")), (Some("1"), Some("false")));
+    // There is no other of that name.
+    let alone = client.ask(&ask("aaa/script", "trap")).await;
+    assert_eq!(alone.error(), (502, "adapter_crashed"));
+    assert_eq!(Site::of(&server).stats().await["prompts"]["count"], 1);
+}
+
 #[tokio::test]
 async fn a_conversation_goes_on_in_its_chat_and_an_edited_one_begins_anew() {
     let server = Server::builder().config(HOME).start_ready();
@@ -117,6 +144,8 @@ async fn an_account_that_is_signed_out_is_not_asked_and_comes_back_by_itself() {
     let probe = "/admin/api/accounts/home/probe/demo";
     let found = client.post(probe).await;
     assert_eq!((found.status, &found.body["state"]), (200, &json!("signed-out")), "{found:?}");
+    // The page that was asked goes back to its entry first.
+    until_pool(&client, "its page is at rest", |pool| pool["workers"][0]["shows"] == "demo").await;
     let loads = site.stats().await["page_loads"].as_u64().unwrap();
     let refused = client.ask(&ask("demo/echo", "anybody there?")).await;
     assert_eq!(refused.error(), (403, "login_required"));
@@ -210,4 +239,38 @@ server:
     }
     request.await.unwrap();
     assert_eq!(site.prompts("gone").await, 0);
+}
+
+#[tokio::test]
+async fn the_strategy_says_which_of_two_free_instances_is_asked() {
+    let config = |strategy: &str| {
+        let instance = |name: &str| format!("      - {{name: {name}, workers: [{{name: {name}, type: demo}}]}}\n");
+        let instances = ["a", "b"].map(instance).concat();
+        format!("backend:\n  pool:\n    strategy: {strategy}\n    instances:\n{instances}")
+    };
+    let server = Server::builder().config(&config("round_robin")).start_ready();
+    let client = Client::of(&server);
+    // A browser that is not up is asked last, whatever the strategy; and a page at work is asked by nobody.
+    let at_rest = |pool: &Value| {
+        let rests = |worker: &Value| worker["leased"] == false && worker["shows"] == "demo";
+        pool["workers"].as_array().unwrap().iter().filter(|worker| rests(worker)).count() == 2
+    };
+    let who = async |text: &str| {
+        until_pool(&client, "both are free", at_rest).await;
+        let answer = client.ask(&ask("demo/echo", text)).await;
+        answer.header("x-webai-instance").unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+    };
+    let turns = [who("1").await, who("2").await, who("3").await, who("4").await];
+    assert!(turns[0] != turns[1] && turns[0] == turns[2] && turns[1] == turns[3], "{turns:?}");
+
+    server.reload(&config("sticky"));
+    assert!(server.wait_for(|server| server.log().contains("the new configuration is in force")), "{}", server.log());
+    let mut seen = std::collections::BTreeSet::new();
+    for n in 0..12 {
+        let text = format!("conversation {n}");
+        let first = who(&text).await;
+        assert_eq!(who(&text).await, first, "what begins alike stays together");
+        seen.insert(first);
+    }
+    assert_eq!(seen.len(), 2, "twelve conversations are spread");
 }

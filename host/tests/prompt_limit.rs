@@ -9,7 +9,6 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::json;
@@ -19,8 +18,6 @@ use support::site::Site;
 
 /// The demo's adapter with these lines in its manifest, and a server that has no other.
 fn server(features: &str) -> (tempfile::TempDir, Server) {
-    let beside = Path::new(env!("CARGO_BIN_EXE_webai2api")).ancestors().nth(2).unwrap().join("adapters");
-    let bundled = std::env::var_os("WEBAI_BUNDLED").map_or(beside, PathBuf::from).join("demo.wasm");
     let folder = tempfile::tempdir().unwrap();
     let manifest = include_str!("../../adapters-wasm/demo/adapter.toml");
     let manifest = manifest.replacen("conversations = true", features, 1);
@@ -28,7 +25,7 @@ fn server(features: &str) -> (tempfile::TempDir, Server) {
     std::fs::write(&file, manifest).unwrap();
     let packed = Command::new(env!("CARGO_BIN_EXE_webai2api"))
         .args(["adapter", "pack"])
-        .arg(bundled)
+        .arg(support::guest::bundled("demo"))
         .arg("--manifest")
         .arg(&file)
         .arg("--output")

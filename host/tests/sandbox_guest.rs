@@ -10,56 +10,20 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use support::Server;
 use support::client::{Client, ask, streaming};
+use support::guest::{hostile, run};
 use support::site::Site;
 use tempfile::TempDir;
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
 
 /// A server whose one adapter is the hostile one. The folder is where that is loaded from.
 fn serving(config: &str) -> (TempDir, Server) {
     let folder = tempfile::tempdir().unwrap();
-    build(folder.path(), "demo", &[]);
+    hostile(folder.path(), "demo", &[]);
     let server = Server::builder().config(config).env("WEBAI_BUNDLED", folder.path().to_str().unwrap()).start_ready();
     (folder, server)
-}
-
-/// Builds the guest as every adapter is built, under an id and with features, and packs it into a folder.
-fn build(folder: &Path, id: &str, features: &[&str]) {
-    let guest = repository().join("host/tests/guests/hostile");
-    let target = repository().join("target/guest-tests").join(features.concat());
-    let rustc = run(Command::new(repository().join("scripts/guest-toolchain")).env("GUEST_QUIET", "1"));
-    let mut cargo = Command::new(env!("CARGO"));
-    for name in
-        ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"]
-    {
-        cargo.env_remove(name);
-    }
-    cargo.env("RUSTC", rustc).args(["build", "--locked", "--release", "--quiet", "--target", "wasm32-unknown-unknown"]);
-    cargo.arg("--features").arg(features.join(","));
-    run(cargo.arg("--manifest-path").arg(guest.join("Cargo.toml")).arg("--target-dir").arg(&target));
-    let module = target.join("wasm32-unknown-unknown/release/webai_test_guest_hostile.wasm");
-    let mut pack = Command::new(env!("CARGO_BIN_EXE_webai2api"));
-    let manifest = folder.join("adapter.toml");
-    let text = std::fs::read_to_string(guest.join("adapter.toml")).unwrap();
-    let named =
-        text.replace("id = \"demo\"", &format!("id = {id:?}")).replace("demo.localhost", &format!("{id}.localhost"));
-    std::fs::write(&manifest, named).unwrap();
-    pack.args(["adapter", "pack"]).arg(module).arg("--manifest").arg(&manifest);
-    run(pack.arg("--output").arg(folder.join(format!("{id}.wasm"))));
-    std::fs::remove_file(manifest).unwrap();
 }
 
 #[tokio::test]
@@ -249,7 +213,7 @@ fn resident(pid: u32) -> usize {
 #[tokio::test]
 async fn a_trap_in_any_export_is_an_error_and_no_more() {
     let folder = tempfile::tempdir().unwrap();
-    build(folder.path(), "demo", &[]);
+    hostile(folder.path(), "demo", &[]);
     let bundled = folder.path().to_str().unwrap();
     // Saying which models there are.
     let config = "adapters: {crashes: 2}\nbackend: {adapter: {demo: {trap: models}}}";
@@ -265,7 +229,7 @@ async fn a_trap_in_any_export_is_an_error_and_no_more() {
     drop((flow, server));
 
     // Before anything is called.
-    build(folder.path(), "demo", &["initialize"]);
+    hostile(folder.path(), "demo", &["initialize"]);
     let server = Server::builder().config("adapters: {crashes: 2}").env("WEBAI_BUNDLED", bundled).start_ready();
     let client = Client::of(&server);
     for _ in 0..2 {
@@ -280,8 +244,8 @@ async fn a_trap_in_any_export_is_an_error_and_no_more() {
 async fn a_healthy_adapter_is_preferred_and_a_restart_forgives_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let data = tempfile::tempdir().unwrap();
-    build(folder.path(), "demo", &[]);
-    build(folder.path(), "second", &[]);
+    hostile(folder.path(), "demo", &[]);
+    hostile(folder.path(), "second", &[]);
     // The same site, under the second one's own name.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let config = format!(

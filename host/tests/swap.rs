@@ -9,7 +9,7 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,11 +66,7 @@ impl Adapters {
 
 /// The demo's adapter as the build left it.
 fn bundled() -> PathBuf {
-    let beside = Path::new(env!("CARGO_BIN_EXE_webai2api")).ancestors().nth(2).unwrap().join("adapters");
-    let folder = std::env::var_os("WEBAI_BUNDLED").map_or(beside, PathBuf::from);
-    let file = folder.join("demo.wasm");
-    assert!(file.exists(), "{} is not there: run scripts/build-adapters", file.display());
-    file
+    support::guest::bundled("demo")
 }
 
 /// The version that new requests get, if any.

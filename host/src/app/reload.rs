@@ -11,8 +11,7 @@ pub(super) fn later(old: &Config, new: &Config) -> Vec<&'static str> {
         }
     };
     add("server (but for its API keys)", without_keys(&old.server) != without_keys(&new.server));
-    add("adapters (but for adapters.pages)", without_pages(&old.adapters) != without_pages(&new.adapters));
-    add("backend.adapter", old.backend.adapter != new.backend.adapter);
+    add("demo, adapters.dir and adapters.crashes", at_start(&old.adapters) != at_start(&new.adapters));
     add("queue.imageLimit", old.queue.image_limit != new.queue.image_limit);
     add("limits", old.limits != new.limits);
     add("accounts", old.accounts != new.accounts);
@@ -24,6 +23,7 @@ fn without_keys(server: &Server) -> Server {
     Server { api_keys: Vec::new(), auth: None, ..server.clone() }
 }
 
-fn without_pages(adapters: &Adapters) -> Adapters {
-    Adapters { pages: 0, ..adapters.clone() }
+/// The others are taken over while the program runs.
+fn at_start(adapters: &Adapters) -> Adapters {
+    Adapters { pages: 0, enabled: Vec::new(), allow_unapproved: false, ..adapters.clone() }
 }

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 use super::{banner, print};
 use crate::app::{App, Surroundings};
 use crate::config::Loaded;
+use crate::http::Reloaded;
 use crate::store::{AdminKey, DataFolder};
 use crate::telemetry::log;
 use crate::telemetry::metrics::Exposition;
@@ -40,19 +42,25 @@ async fn serve(loaded: &Loaded, load: impl Fn() -> anyhow::Result<Loaded>) -> an
     };
     let in_force = config.server.auth.as_deref().or(key.as_ref().map(|key| key.key.as_str())).unwrap_or_default();
     let place = folder.path().to_owned();
+    let (reloads, mut asked) = mpsc::channel(1);
     let surroundings = Surroundings {
         folder,
         admin_key: in_force.to_owned(),
         bundled_adapters: super::adapter::bundled_folders(),
         program: Some(super::compile::program()),
         metrics: Exposition::install(),
+        reloads: Some(reloads),
     };
     let mut app = App::start(config, surroundings).await?;
     print(&banner::text(app.address(), key.as_ref(), &place));
     let name = loop {
-        match signals.next().await {
-            RELOAD => reload(&mut app, &load, key.as_ref()).await,
-            name => break name,
+        tokio::select! {
+            name = signals.next() => match name {
+                RELOAD => drop(reload(&mut app, &load, key.as_ref()).await),
+                name => break name,
+            },
+            // Whoever asked may have gone.
+            Some(answer) = asked.recv() => drop(answer.send(reload(&mut app, &load, key.as_ref()).await)),
         }
     };
     tracing::info!(signal = name, "stopping: running requests may finish");
@@ -70,28 +78,28 @@ async fn serve(loaded: &Loaded, load: impl Fn() -> anyhow::Result<Loaded>) -> an
 }
 
 /// A configuration that does not load leaves the old one in force.
-async fn reload(app: &mut App, load: impl Fn() -> anyhow::Result<Loaded>, made: Option<&AdminKey>) {
-    let loaded = match load() {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            tracing::error!("the new configuration was not taken over, the old one stays in force: {error:#}");
-            return;
+async fn reload(app: &mut App, load: impl Fn() -> anyhow::Result<Loaded>, made: Option<&AdminKey>) -> Reloaded {
+    let done = take_over(app, load, made).await;
+    match &done {
+        Ok(done) => {
+            for sentence in done {
+                tracing::info!("{sentence}");
+            }
+            tracing::info!("the new configuration is in force");
         }
-    };
+        Err(why) => tracing::error!("the new configuration was not taken over, the old one stays in force: {why}"),
+    }
+    done
+}
+
+async fn take_over(app: &mut App, load: impl Fn() -> anyhow::Result<Loaded>, made: Option<&AdminKey>) -> Reloaded {
+    let loaded = load().map_err(|error| format!("{error:#}"))?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
     let key = loaded.config.server.auth.clone().or_else(|| made.map(|made| made.key.clone()));
-    let Some(key) = key else {
-        tracing::error!(
-            "the new configuration was not taken over: it has no server.auth, and no admin key was made at the start"
-        );
-        return;
-    };
-    for sentence in app.reload(loaded.config, &key).await {
-        tracing::info!("{sentence}");
-    }
-    tracing::info!("the new configuration is in force");
+    let key = key.ok_or("it has no server.auth, and no admin key was made at the start")?;
+    Ok(app.reload(loaded.config, &key).await)
 }
 
 struct Signals {

@@ -435,7 +435,9 @@ impl State {
 
     /// Whether the program itself has a page of this account.
     fn is_looked_after(&self, instance: &str, adapter: &str) -> bool {
-        self.out.values().any(|out| out.rank == Rank::Idle && out.adapter == adapter && out.post.member.name() == instance)
+        self.out
+            .values()
+            .any(|out| out.rank == Rank::Idle && out.adapter == adapter && out.post.member.name() == instance)
     }
 
     /// Of an account whose sign-in counts.

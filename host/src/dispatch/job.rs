@@ -340,7 +340,13 @@ impl Running {
     async fn end(&self, lease: Lease, report: &Report) -> Option<Lease> {
         let keep = match &report.result {
             Err(failure) => match failure.kind {
-                FailureKind::ClientGone if report.submitted => {
+                // Nobody listens to the answer any more.
+                FailureKind::ClientGone
+                | FailureKind::AdapterCrashed
+                | FailureKind::AdapterCpuLimit
+                | FailureKind::AdapterMemoryLimit
+                    if report.submitted =>
+                {
                     let stopped = stop(lease.page(), self.options.cancel).await;
                     if !stopped {
                         let (page, ended) = (Arc::clone(lease.page()), self.inner.draining.clone());
@@ -348,12 +354,8 @@ impl Running {
                     }
                     stopped
                 }
-                // A page that did not answer in time, or whose adapter died over it, may be in any state.
-                FailureKind::Timeout(_)
-                | FailureKind::BrowserFailed
-                | FailureKind::AdapterCrashed
-                | FailureKind::AdapterCpuLimit
-                | FailureKind::AdapterMemoryLimit => false,
+                // A page that did not answer in time may be in any state.
+                FailureKind::Timeout(_) | FailureKind::BrowserFailed => false,
                 _ => true,
             },
             Ok(_) => true,

@@ -5,6 +5,7 @@ mod adapters;
 mod history;
 mod pace;
 mod pool;
+mod reload;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use axum::routing::{get, post};
 use super::error::words;
 use super::{ApiError, Caller, Edge};
 pub(super) use pace::Pace;
+pub use reload::{Reloaded, Reloads};
 
 /// The routes below `/admin/api`.
 pub(super) fn routes() -> Router<Arc<Edge>> {
@@ -35,6 +37,7 @@ pub(super) fn routes() -> Router<Arc<Edge>> {
         .route("/admin/api/accounts/{instance}/probe/{adapter}", post(pool::probe))
         .route("/admin/api/accounts/{instance}/export", post(accounts::export))
         .route("/admin/api/accounts/{instance}/import", post(accounts::import))
+        .route("/admin/api/reload", post(reload::reload))
         .route("/admin/api/requests", get(history::list).delete(history::delete_all))
         .route("/admin/api/requests/{id}", get(history::one).delete(history::delete))
         .route("/admin/api/statistics", get(history::statistics))

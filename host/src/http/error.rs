@@ -23,11 +23,13 @@ pub struct ApiError {
     pub retry_after: Option<Duration>,
     /// The prompt may have reached the site: nothing may invite a retry.
     pub submitted: bool,
+    /// How often the request was given a page; 0 where it never had one.
+    pub attempts: u32,
 }
 
 impl ApiError {
     pub fn new(status: StatusCode, code: &str, message: Text) -> Self {
-        Self { status, code: code.to_owned(), message, param: None, retry_after: None, submitted: false }
+        Self { status, code: code.to_owned(), message, param: None, retry_after: None, submitted: false, attempts: 0 }
     }
 
     /// A 400 about one field.
@@ -57,6 +59,9 @@ impl ApiError {
         if self.submitted {
             // OpenAI's and Anthropic's SDKs obey this before they look at the status.
             headers.insert("x-should-retry", HeaderValue::from_static("false"));
+        }
+        if self.attempts > 0 {
+            headers.insert("x-webai-attempts", HeaderValue::from(self.attempts));
         }
         headers
     }

@@ -11,7 +11,7 @@ use crate::browser::guard::{Guard, GuardOptions};
 use crate::browser::{Instance, InstanceOptions, InstanceState, LaunchOptions, Profile};
 use crate::chat::{Delta, Failure, FailureKind, JobEvent, Outcome, Request, Turn};
 use crate::dispatch::{DispatchOptions, Dispatcher, Job, Member, Rules};
-use crate::plugin::{Engine, Manifest, Registry, RegistryOptions};
+use crate::plugin::{Engine, Manifest, Registry, RegistryOptions, Wishes};
 
 /// For the browser's start, and its restart after it was killed.
 pub(super) const BROWSER: Duration = Duration::from_secs(60);
@@ -92,9 +92,10 @@ impl Host {
         let file = folder.0.join(format!("{}.wasm", manifest.id));
         std::fs::write(&file, setup.adapter).map_err(internal("no temporary file"))?;
         let engine = Engine::new(None).map_err(|error| SuiteError::Adapter(error.to_string()))?;
+        let settings = setup.settings.map(|settings| (manifest.id.clone(), settings)).into_iter().collect();
         let bundled = RegistryOptions {
             bundled: vec![folder.0.clone()],
-            settings: setup.settings.map(|settings| (manifest.id.clone(), settings)).into_iter().collect(),
+            wishes: Wishes { settings, ..Wishes::default() },
             ..RegistryOptions::default()
         };
         let registry = Arc::new(Registry::start(engine, bundled));

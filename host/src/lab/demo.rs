@@ -13,7 +13,9 @@ use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 mod answer;
@@ -69,8 +71,10 @@ impl DemoSite {
     pub async fn start(options: DemoOptions) -> io::Result<DemoSite> {
         let listener = TcpListener::bind(options.listen).await?;
         let addr = listener.local_addr()?;
-        let router = router(options.control);
-        Ok(DemoSite { addr, _accepting: AbortOnDropHandle::new(tokio::spawn(accept(listener, router))) })
+        let site = Arc::new(site::Site::default());
+        let outage = site.outage.subscribe();
+        let accepting = accept(listener, routes(site, options.control), outage);
+        Ok(DemoSite { addr, _accepting: AbortOnDropHandle::new(tokio::spawn(accepting)) })
     }
 
     /// Where it listens.
@@ -79,8 +83,12 @@ impl DemoSite {
     }
 }
 
-pub(in crate::lab) fn router(with_control: bool) -> Router {
-    let site = Arc::new(site::Site::default());
+/// The site without a listener of its own.
+pub(in crate::lab) fn router() -> Router {
+    routes(Arc::default(), true)
+}
+
+fn routes(site: Arc<site::Site>, with_control: bool) -> Router {
     let mut router = Router::new().merge(pages::routes()).merge(api::routes()).merge(files::routes());
     router = router.merge(stats::routes());
     if with_control {
@@ -90,7 +98,7 @@ pub(in crate::lab) fn router(with_control: bool) -> Router {
 }
 
 /// Owns the connections: when it is aborted, they all end.
-async fn accept(listener: TcpListener, router: Router) {
+async fn accept(listener: TcpListener, router: Router, mut outage: watch::Receiver<Option<Instant>>) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -98,7 +106,17 @@ async fn accept(listener: TcpListener, router: Router) {
             connections.join_next().await;
             continue;
         }
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Ok(()) = outage.changed() => {
+                // Whoever asked for it gets his answer.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                connections.abort_all();
+                continue;
+            }
+        };
+        match accepted {
+            Ok(_) if outage.borrow().is_some_and(|until| Instant::now() < until) => {}
             Ok((stream, _)) => {
                 connections.spawn(serve(stream, router.clone()));
             }

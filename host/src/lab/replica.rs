@@ -86,7 +86,7 @@ impl Replica {
         hosts.insert((true, ELSEWHERE.to_owned(), 443));
         let names = hosts.iter().map(|(_, host, _)| host.clone()).collect::<BTreeSet<_>>().into_iter().collect();
         let identity = tls::identity(names).map_err(ReplicaError::Serve)?;
-        let site = Arc::new(Site::new(plan, demo::router(true)));
+        let site = Arc::new(Site::new(plan, demo::router()));
         let ended = CancellationToken::new();
         let listen = async || {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;

@@ -46,20 +46,26 @@ pub struct RegistryOptions {
     pub bundled: Vec<PathBuf>,
     /// The operator's folder. Its files wait for approval.
     pub dropped_in: Option<PathBuf>,
-    /// They do not wait: for development.
-    pub allow_unapproved: bool,
-    /// Which bundled ones serve without the operator's switching them on; none: all of them.
-    pub bundled_on: Option<BTreeSet<String>>,
     /// Ids that nobody may switch on.
     pub disabled: Vec<String>,
     /// The data folder, for `adapters.lock` and the last good versions. Without one, all is forgotten at the end.
     pub state: Option<PathBuf>,
-    /// The operator's settings by id.
-    pub settings: BTreeMap<String, Value>,
+    pub wishes: Wishes,
     /// Who compiles; none: this process does.
     pub compiler: Option<Compiler>,
     /// Crashes within ten minutes after which an adapter is out of use; none: nothing puts it there.
     pub crashes_max: Option<usize>,
+}
+
+/// What of the options may be changed while adapters run, by [`Change::Configure`].
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
+    /// Files of the operator's folder do not wait for approval: for development.
+    pub allow_unapproved: bool,
+    /// Which bundled ones serve without the operator's switching them on; none: all of them.
+    pub bundled_on: Option<BTreeSet<String>>,
+    /// The operator's settings by id.
+    pub settings: BTreeMap<String, Value>,
 }
 
 #[derive(Debug, Default)]
@@ -159,7 +165,7 @@ impl Registry {
         self.shared.snapshot.load().logs.get(id).cloned()
     }
 
-    /// Makes a change, and looks at the folders. The adapter's id, once what serves is decided.
+    /// Makes a change, and looks at the folders. The id of the adapter that it is of, once what serves is decided.
     ///
     /// # Errors
     /// See [`ChangeError`]; nothing was changed then.

@@ -194,6 +194,13 @@ impl Client {
         answer(self.send(request).await).await
     }
 
+    /// The same, for those that know how long it may take.
+    pub(crate) async fn ask_within(&self, request: &Value, within: Duration) -> Answer {
+        let sending = self.http.post(format!("{}/v1/chat/completions", self.base)).bearer_auth(&self.key);
+        let sending = sending.header("content-type", "application/json").body(request.to_string()).send();
+        answer(tokio::time::timeout(within, sending).await.expect("an answer within its deadlines").unwrap()).await
+    }
+
     /// A stream, which must begin well.
     pub(crate) async fn stream(&self, request: Value) -> Stream {
         let response = self.send(&streaming(request)).await;

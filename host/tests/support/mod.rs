@@ -10,6 +10,7 @@
 )]
 
 pub(crate) mod client;
+pub(crate) mod guest;
 pub(crate) mod process;
 pub(crate) mod site;
 
@@ -21,6 +22,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 /// No start of the program, and no end of it, may take longer.
@@ -97,7 +99,7 @@ impl Builder {
     }
 
     fn command(&self, home: &TempDir) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_webai2api"));
+        let mut command = Command::new(program());
         // Nothing of the caller's settings may reach it.
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
@@ -120,6 +122,11 @@ impl Builder {
         command.envs(self.env.iter().map(|(name, value)| (name, value))).args(&self.args);
         command
     }
+}
+
+/// The program: this build's, or the one that the long runs name.
+pub(crate) fn program() -> PathBuf {
+    std::env::var_os("TEST_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_webai2api").into(), PathBuf::from)
 }
 
 /// How a run ended.
@@ -215,8 +222,17 @@ impl Server {
     }
 
     pub(crate) fn signal_term(&self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Replaces the configuration file that it was started with, and has it read again.
+    pub(crate) fn reload(&self, yaml: &str) {
+        std::fs::write(self.home.path().join("config.yaml"), yaml).unwrap();
+        self.signal(Signal::HUP);
     }
 
     /// Sends SIGTERM, if it was not sent yet, and waits for the end.

@@ -53,6 +53,12 @@ pub(crate) fn browser(server: &Server) -> Option<u32> {
     descendants(server.pid()).into_iter().find(|(_, line)| is_main(line)).map(|(pid, _)| pid)
 }
 
+/// The main processes of all browsers.
+pub(crate) fn browsers(server: &Server) -> Vec<u32> {
+    let all = descendants(server.pid()).into_iter();
+    all.filter(|(_, line)| line.contains("--user-data-dir=") && !line.contains("--type=")).map(|(pid, _)| pid).collect()
+}
+
 /// The processes in which pages run.
 pub(crate) fn renderers(server: &Server) -> Vec<u32> {
     let all = descendants(server.pid()).into_iter();
@@ -64,6 +70,29 @@ pub(crate) fn is_any_left(pids: &[u32], folder: &str) -> bool {
     let table = table();
     pids.iter().any(|pid| table.get(pid).is_some_and(|(_, line)| line.contains("chrom")))
         || table.values().any(|(_, line)| line.contains(folder))
+}
+
+/// What a process uses now.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Uses {
+    /// In MiB: resident, and not backed by a file.
+    pub(crate) anonymous: f64,
+    pub(crate) handles: usize,
+}
+
+pub(crate) fn uses(pid: u32) -> Uses {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    let kib: f64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+    let handles = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    Uses { anonymous: kib / 1024.0, handles }
+}
+
+/// Its share of the memory that it uses, in MiB; none if it has ended.
+pub(crate) fn proportional(pid: u32) -> Option<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    Some(line.trim().trim_end_matches(" kB").parse::<f64>().ok()? / 1024.0)
 }
 
 /// Ends a process at once, as a crash would.

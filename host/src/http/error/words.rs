@@ -56,6 +56,12 @@ texts! {
     wrong_header(name, values):
         "The header {name} must be one of {values}.",
         "请求头 {name} 只能取以下值之一：{values}。";
+    reload_in_progress():
+        "The configuration is being read just now, or the server is being stopped.",
+        "正在读取配置，或服务正在停止。";
+    configuration_refused():
+        "The new configuration was not taken over, the old one stays in force",
+        "新配置未被采用，原配置继续有效";
     media_not_found(): "There is no such file, or no longer.", "文件不存在，或已过期。";
     media_unavailable(reason): "The file cannot be looked up: {reason}.", "无法查找该文件：{reason}。";
     not_ready(reason): "The server cannot answer: {reason}", "服务目前无法工作：{reason}";

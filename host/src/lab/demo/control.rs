@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::{Json, Router, routing::get};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::site::{MODELS, Memory, Mood, Site};
 
@@ -20,6 +22,8 @@ struct Change {
     retry_after: Option<u64>,
     /// How many more events go out of the answer with this mark, if its script has `gate=1`.
     let_go: BTreeMap<String, u16>,
+    /// For so long every connection is cut, this one too.
+    outage_ms: Option<u32>,
 }
 
 pub(super) fn routes() -> Router<Arc<Site>> {
@@ -47,6 +51,9 @@ async fn change(State(site): State<Arc<Site>>, Json(change): Json<Change>) -> Js
     }
     for (mark, events) in change.let_go {
         memory.gate(&mark).add_permits(events.into());
+    }
+    if let Some(ms) = change.outage_ms {
+        site.outage.send_replace(Some(Instant::now() + Duration::from_millis(ms.into())));
     }
     Json(report(&memory))
 }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
 use super::stats::Stats;
 
@@ -130,6 +131,8 @@ impl Default for Memory {
 #[derive(Debug, Default)]
 pub(super) struct Site {
     pub(super) stats: Stats,
+    /// Until when nothing reaches the site.
+    pub(super) outage: watch::Sender<Option<Instant>>,
     memory: Mutex<Memory>,
 }
 

@@ -288,3 +288,18 @@ async fn bad_directives_are_said() {
     assert_eq!(response.status(), 400);
     assert!(response.text().await.unwrap().contains("tokens=many"));
 }
+
+#[tokio::test]
+async fn nothing_reaches_it_during_an_outage() {
+    let lab = Lab::new().await;
+    let mut answer = lab.ask("script", "tokens=100 rate=5").await.unwrap().bytes_stream();
+    answer.next().await.unwrap().unwrap();
+    let began = Instant::now();
+    assert_eq!(lab.set(json!({ "outage_ms": 1500 })).await, StatusCode::OK);
+    while let Some(Ok(_)) = answer.next().await {}
+    // What was under way is cut, and nobody else gets in, until it is over.
+    let asks = async || lab.http.get(lab.url("/stats")).send().await;
+    assert!(asks().await.is_err());
+    while asks().await.is_err() {}
+    assert!(began.elapsed() >= Duration::from_millis(1500));
+}

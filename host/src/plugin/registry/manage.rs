@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use tokio::sync::oneshot;
 
+use super::Wishes;
 use super::kept::write_whole;
 use super::lock::{Approval, Quarantine};
 use super::scan::Scanner;
@@ -38,6 +39,8 @@ pub enum Change {
     Remove {
         id: String,
     },
+    /// Take over what the operator's configuration says now. It is of no one adapter.
+    Configure(Wishes),
     /// Put a version out of use.
     Quarantine {
         id: String,
@@ -95,6 +98,10 @@ impl Scanner {
             Change::Enable { id } => self.switch(id, false)?,
             Change::Rollback { id, to } => self.go_back(id, to)?,
             Change::Remove { id } => self.remove(id)?,
+            Change::Configure(wishes) => {
+                self.configure(wishes);
+                String::new()
+            }
             Change::Quarantine { id, sha256, reason } => {
                 self.lock.entry(&id).quarantine = Some(Quarantine { sha256, reason });
                 id

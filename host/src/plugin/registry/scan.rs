@@ -9,7 +9,7 @@ use super::entry::{BrokenFile, Entry, KeptVersion, Pending, Source, State};
 use super::files::{Files, read_again};
 use super::kept::Kept;
 use super::lock::{LockFile, Served};
-use super::{RegistryOptions, Shared, Snapshot};
+use super::{RegistryOptions, Shared, Snapshot, Wishes};
 use crate::plugin::engine::Engine;
 use crate::plugin::grant::MEANING;
 use crate::plugin::guest_log::AdapterLog;
@@ -48,6 +48,8 @@ pub(super) struct Scanner {
     retired: Vec<(String, Weak<Adapter>)>,
     /// Why a file of this hash cannot be loaded: it is not compiled again and again.
     failed: HashMap<String, String>,
+    /// Adapters that were loaded with other settings than they have now.
+    outdated: BTreeSet<String>,
     logs: BTreeMap<String, Arc<AdapterLog>>,
     generation: u64,
 }
@@ -66,9 +68,20 @@ impl Scanner {
             loaded: BTreeMap::new(),
             retired: Vec::new(),
             failed: HashMap::new(),
+            outdated: BTreeSet::new(),
             logs: BTreeMap::new(),
             generation: 0,
         }
+    }
+
+    /// Takes over what the operator wishes now. What cannot be loaded with it goes on as it is.
+    pub(super) fn configure(&mut self, wishes: Wishes) {
+        let before = std::mem::replace(&mut self.options.wishes, wishes);
+        let now = &self.options.wishes.settings;
+        let changed = before.settings.keys().chain(now.keys()).filter(|id| before.settings.get(*id) != now.get(*id));
+        self.outdated.extend(changed.filter(|id| self.loaded.contains_key(*id)).cloned());
+        // What failed may have failed for its settings.
+        self.failed.clear();
     }
 
     /// One look at all folders. Waits while something is compiled, in another process.
@@ -144,7 +157,7 @@ impl Scanner {
 
     /// None where the file may serve without more ado.
     fn pending(&self, source: Source, path: &Path, sha256: &str, manifest: &Manifest) -> Option<Pending> {
-        if source == Source::Bundled || self.options.allow_unapproved {
+        if source == Source::Bundled || self.options.wishes.allow_unapproved {
             return None;
         }
         let asks = manifest.asks();
@@ -165,7 +178,8 @@ impl Scanner {
     }
 
     async fn load(&mut self, source: Source, path: &Path, sha256: &str, manifest: &Manifest) -> Result<Loaded, String> {
-        if let Some(loaded) = self.loaded.get(&manifest.id).filter(|loaded| loaded.adapter.hash == sha256) {
+        let is_it = |loaded: &&Loaded| loaded.adapter.hash == sha256 && !self.outdated.contains(&manifest.id);
+        if let Some(loaded) = self.loaded.get(&manifest.id).filter(is_it) {
             return Ok(Loaded { path: path.to_owned(), source, ..loaded.clone() });
         }
         if let Some(problem) = self.failed.get(sha256) {
@@ -173,7 +187,10 @@ impl Scanner {
         }
         let bytes = read_again(path, source, sha256)?;
         match self.load_bytes(bytes, manifest).await {
-            Ok(adapter) => Ok(Loaded { adapter, path: path.to_owned(), source }),
+            Ok(adapter) => {
+                self.outdated.remove(&manifest.id);
+                Ok(Loaded { adapter, path: path.to_owned(), source })
+            }
             Err(problem) => {
                 let serving = self.loaded.get(&manifest.id).map(|loaded| loaded.adapter.label());
                 tracing::warn!(path = %path.display(), serving, "adapter not loaded: {problem}");
@@ -186,7 +203,7 @@ impl Scanner {
 
     async fn load_bytes(&mut self, bytes: Vec<u8>, manifest: &Manifest) -> Result<Arc<Adapter>, String> {
         let started = Instant::now();
-        let settings = self.options.settings.get(&manifest.id).cloned();
+        let settings = self.options.wishes.settings.get(&manifest.id).cloned();
         loader::settings(manifest, settings.as_ref()).map_err(|error| error.to_string())?;
         if let Some(compiler) = &self.options.compiler {
             let failed = |message: String| {
@@ -262,7 +279,10 @@ impl Scanner {
                 let before = self.loaded.remove(id);
                 if let Some(before) = &before {
                     let label = before.adapter.label();
-                    tracing::info!(adapter = label, "its file is gone: the adapter takes no more requests");
+                    tracing::info!(
+                        adapter = label,
+                        "nobody wants it any more, or its file is gone: the adapter takes no more requests"
+                    );
                     metrics::adapter_serves(id, &before.adapter.manifest.version.to_string(), false);
                     if let Some(decided) = self.lock.lock.adapters.get_mut(id) {
                         decided.serving = None;
@@ -318,7 +338,7 @@ impl Scanner {
 
     /// Whether a bundled adapter is to be loaded: a site costs a page and a visit, so nobody gets one unasked.
     fn is_wanted(&self, id: &str) -> bool {
-        let on = self.options.bundled_on.as_ref().is_none_or(|on| on.contains(id));
+        let on = self.options.wishes.bundled_on.as_ref().is_none_or(|on| on.contains(id));
         on || self.lock.get(id).is_some_and(|decided| decided.enabled)
     }
 

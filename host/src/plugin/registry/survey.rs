@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::RegistryOptions;
 use super::entry::{BrokenFile, Source};
 use super::files::Files;
 use super::lock::Lock;
+use super::{RegistryOptions, Wishes};
 
 /// The adapter files of some folders, and what `adapters.lock` says of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -26,7 +26,7 @@ pub fn survey(bundled: &[PathBuf], own: &Path, state: &Path, allow_unapproved: b
     let options = RegistryOptions {
         bundled: bundled.to_vec(),
         dropped_in: Some(own.to_owned()),
-        allow_unapproved,
+        wishes: Wishes { allow_unapproved, ..Wishes::default() },
         ..RegistryOptions::default()
     };
     let mut files = Files::default();

@@ -138,7 +138,8 @@ impl Answer {
 
     fn failed(&self, failure: Failure) -> Step {
         let submitted = failure.submitted || self.submitted;
-        Step::Failed(ApiError::from(&Failure { submitted, ..failure }))
+        let error = ApiError::from(&Failure { submitted, ..failure });
+        Step::Failed(ApiError { attempts: self.attempts, ..error })
     }
 
     /// The job ended without a last word.

@@ -1,0 +1,128 @@
+//! A new configuration is taken over while the program runs, by signal or over the API; a bad one changes nothing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests report by panicking, their helpers too"
+)]
+
+mod support;
+
+use serde_json::Value;
+use support::Server;
+use support::client::{Answer, Client, PATIENCE, ask, script};
+use support::site::Site;
+
+const KEY: &str = "reload-admin-key";
+
+fn config(instances: &str, more: &str) -> String {
+    format!("server: {{auth: {KEY}, apiKeys: [{more}]}}\nbackend:\n  pool:\n    instances:\n{instances}")
+}
+
+fn instance(name: &str, workers: usize) -> String {
+    let worker = |n| format!("{{name: {name}{n}, type: demo}}");
+    let workers = (1..=workers).map(worker).collect::<Vec<_>>().join(", ");
+    format!("      - {{name: {name}, workers: [{workers}]}}\n")
+}
+
+fn write(server: &Server, yaml: &str) {
+    std::fs::write(server.home().join("config.yaml"), yaml).unwrap();
+}
+
+async fn workers(client: &Client) -> Vec<String> {
+    let pool = client.get("/admin/api/pool").await.body;
+    let names = pool["workers"].as_array().unwrap().iter().map(|worker| worker["name"].as_str().unwrap().to_owned());
+    names.collect()
+}
+
+fn refused(answer: &Answer) -> (u16, &str, &str) {
+    let (status, code) = answer.error();
+    (status, code, answer.body["error"]["message"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn instances_workers_and_keys_change_beside_a_running_answer() {
+    let server = Server::builder().config(&config(&instance("a", 1), "{name: old, key: old-key-0123456789}"));
+    let server = server.start_ready();
+    let (client, site) = (Client::at(&server.url(""), KEY), Site::of(&server));
+    let old = client.with_key("old-key-0123456789");
+    let mut running = old.stream(script("tokens=3 rate=0 gate=1 mark=running")).await;
+    assert_eq!(running.next_text().await.unwrap(), "t0");
+
+    let next = format!("{}{}", instance("a", 1), instance("b", 2));
+    server.reload(&config(&next, "{name: new, key: new-key-0123456789}"));
+    let new = client.with_key("new-key-0123456789");
+    let taken = tokio::time::timeout(PATIENCE, async { while new.get("/v1/models").await.status != 200 {} }).await;
+    assert!(taken.is_ok(), "{}", server.log());
+    assert_eq!(old.get("/v1/models").await.status, 401);
+    assert_eq!(workers(&client).await, ["a1", "b1", "b2"]);
+
+    // Who was being answered is answered to the end; who comes now goes to the new instance.
+    let fresh = new.ask(&ask("demo/echo", "hello")).await;
+    assert_eq!((fresh.text(), fresh.header("x-webai-instance")), ("hello", Some("b")));
+    site.let_go("running", 2).await;
+    assert_eq!(support::client::joined(&running.rest().await, "content"), " t1 t2");
+
+    // An instance that is no more gives its place up.
+    write(&server, &config(&instance("b", 1), ""));
+    assert_eq!(client.post("/admin/api/reload").await.status, 200);
+    assert_eq!(workers(&client).await, ["b1"]);
+    assert_eq!(client.ask(&ask("demo/echo", "again")).await.text(), "again");
+    assert_eq!(support::process::browsers(&server).len(), 1);
+}
+
+#[tokio::test]
+async fn a_bad_configuration_is_refused_and_the_old_one_goes_on() {
+    let server = Server::builder().config(&config(&instance("a", 1), "")).start_ready();
+    let client = Client::at(&server.url(""), KEY);
+    write(&server, "backend: {pool: {strategy: best}}");
+    let answer = client.post("/admin/api/reload").await;
+    let (status, code, message) = refused(&answer);
+    assert_eq!((status, code), (422, "invalid_configuration"));
+    assert!(message.contains("backend.pool.strategy") && message.contains("best"), "{message}");
+    server.signal(rustix::process::Signal::HUP);
+    let told = |server: &Server| server.log().matches("the old one stays in force").count() == 2;
+    assert!(server.wait_for(told), "{}", server.log());
+    assert_eq!(workers(&client).await, ["a1"]);
+    assert_eq!(client.ask(&ask("demo/echo", "hello")).await.text(), "hello");
+    // Not for clients, and not without a key.
+    assert_eq!(client.with_key("other").post("/admin/api/reload").await.status, 401);
+
+    // What cannot be changed now is said.
+    let later = config(&instance("a", 1), "").replace("server: {", "server: {port: 1, ");
+    write(&server, &later);
+    let done = client.post("/admin/api/reload").await;
+    assert!(done.body["done"].to_string().contains("count from the next start: server"), "{done:?}");
+}
+
+#[tokio::test]
+async fn adapters_are_switched_on_and_get_their_settings() {
+    let server = Server::builder().config(&config(&instance("a", 1), "")).start_ready();
+    let client = Client::at(&server.url(""), KEY);
+    let entry = async || -> Value {
+        let list = client.get("/admin/api/adapters").await.body;
+        let all = list["adapters"].as_array().unwrap();
+        all.iter().find(|entry| entry["id"] == "gemini-enterprise").unwrap().clone()
+    };
+    assert_eq!(entry().await["state"], "disabled");
+    let enabled = format!("adapters: {{enabled: [gemini-enterprise]}}\n{}", config(&instance("a", 1), ""));
+    write(&server, &enabled);
+    assert_eq!(client.post("/admin/api/reload").await.status, 200);
+    let failed = entry().await;
+    assert_eq!(failed["state"], "failed");
+    assert!(failed["problem"].as_str().unwrap().contains("backend.adapter.gemini-enterprise.cid"), "{failed:#}");
+    let setting = |cid: &str| format!("{enabled}  adapter: {{gemini-enterprise: {{cid: {cid}}}}}\n");
+    write(&server, &setting("abc"));
+    assert_eq!(client.post("/admin/api/reload").await.status, 200);
+    assert_eq!(entry().await["state"], "serving");
+    // Settings that do not fit leave the adapter as it was.
+    write(&server, &setting("17"));
+    assert_eq!(client.post("/admin/api/reload").await.status, 200);
+    let kept = entry().await;
+    assert_eq!(kept["state"], "serving");
+    assert!(kept["problem"].as_str().unwrap().contains("cid"), "{kept:#}");
+    write(&server, &config(&instance("a", 1), ""));
+    assert_eq!(client.post("/admin/api/reload").await.status, 200);
+    assert_eq!(entry().await["state"], "disabled");
+}
