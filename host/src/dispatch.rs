@@ -18,10 +18,11 @@ mod lease;
 mod ledger;
 mod member;
 mod plan;
+mod replace;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -47,6 +48,7 @@ use lease::Opener;
 use ledger::Ledger;
 pub use member::Member;
 pub use plan::{InstancePlan, Limits, Rules, Strategy, WorkerPlan};
+use replace::Replacements;
 
 /// Pieces of an answer that may wait for a slow client, beside what the page holds.
 const EVENTS: usize = 64;
@@ -171,6 +173,7 @@ struct Inner {
     look: Notify,
     /// One change of the configuration at a time.
     applying: tokio::sync::Mutex<()>,
+    replacements: Replacements,
     /// Every task of this module: jobs, and pages on their way back.
     tasks: TaskTracker,
     /// No new jobs; idle pages are not reset any more.
@@ -193,6 +196,7 @@ impl Dispatcher {
             lean_until: Mutex::default(),
             look: Notify::new(),
             applying: tokio::sync::Mutex::default(),
+            replacements: Replacements::default(),
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
             abort: CancellationToken::new(),
@@ -279,15 +283,10 @@ impl Dispatcher {
     pub async fn probe(&self, instance: &str, adapter: &str) -> Option<SignIn> {
         let adapter = self.0.registry.get(adapter)?;
         let until = Instant::now() + PROBE;
-        let claim = loop {
-            if let Some(claim) = self.0.board.try_claim(instance, &adapter, "probe") {
-                break claim;
-            }
-            if Instant::now() > until || !self.0.instances().iter().any(|name| name == instance) {
-                return None;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        };
+        if !self.0.instances().iter().any(|name| name == instance) {
+            return None;
+        }
+        let claim = self.0.board.claim(instance, &adapter, "probe", until).await?;
         keeper::probe(&self.0, claim).await
     }
 
@@ -428,8 +427,12 @@ impl Inner {
         if self.registry.health(adapter).degraded { ModelState::Degraded } else { ModelState::Ok }
     }
 
+    fn members(&self) -> MutexGuard<'_, Vec<Arc<Member>>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn all_members(&self) -> Vec<Arc<Member>> {
-        self.members.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.members().clone()
     }
 
     /// Their names.

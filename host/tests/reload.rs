@@ -11,7 +11,7 @@ mod support;
 
 use serde_json::Value;
 use support::Server;
-use support::client::{Answer, Client, PATIENCE, ask, script};
+use support::client::{Answer, Client, Event, PATIENCE, ask, script};
 use support::site::Site;
 
 const KEY: &str = "reload-admin-key";
@@ -61,15 +61,29 @@ async fn instances_workers_and_keys_change_beside_a_running_answer() {
     // Who was being answered is answered to the end; who comes now goes to the new instance.
     let fresh = new.ask(&ask("demo/echo", "hello")).await;
     assert_eq!((fresh.text(), fresh.header("x-webai-instance")), ("hello", Some("b")));
-    site.let_go("running", 2).await;
-    assert_eq!(support::client::joined(&running.rest().await, "content"), " t1 t2");
 
-    // An instance that is no more gives its place up.
+    // An instance that is no more gets nothing new, and goes when its last answer is whole.
     write(&server, &config(&instance("b", 1), ""));
-    assert_eq!(client.post("/admin/api/reload").await.status, 200);
+    let done = client.post("/admin/api/reload").await;
+    assert!(done.body["done"].to_string().contains("instance a goes when its requests have ended"), "{done:?}");
     assert_eq!(workers(&client).await, ["b1"]);
     assert_eq!(client.ask(&ask("demo/echo", "again")).await.text(), "again");
-    assert_eq!(support::process::browsers(&server).len(), 1);
+    assert_eq!(support::process::browsers(&server).len(), 2);
+    site.let_go("running", 3).await;
+    let rest = running.rest().await;
+    assert_eq!(support::client::joined(&rest, "content"), " t1 t2");
+    assert!(rest.contains(&Event::Done), "{rest:?}");
+    let alone = server.wait_for(|server| support::process::browsers(server).len() == 1);
+    assert!(alone, "{}", server.log());
+
+    // One that needs another browser is started anew, and whoever asks meanwhile waits for it.
+    let abroad = config(&instance("b", 1).replace("name: b, ", "name: b, locale: fr-FR, "), "");
+    write(&server, &abroad);
+    assert_eq!(client.post("/admin/api/reload").await.status, 200);
+    assert_eq!(client.ask(&ask("demo/echo", "encore")).await.text(), "encore");
+    assert_eq!(client.get("/admin/api/pool").await.body["workers"].as_array().unwrap().len(), 1);
+    let anew = server.wait_for(|server| server.log().contains("the instance has gone instance=\"b\" anew=true"));
+    assert!(anew, "{}", server.log());
 }
 
 #[tokio::test]
@@ -90,7 +104,7 @@ async fn a_bad_configuration_is_refused_and_the_old_one_goes_on() {
     assert_eq!(client.with_key("other").post("/admin/api/reload").await.status, 401);
 
     // What cannot be changed now is said.
-    let later = config(&instance("a", 1), "").replace("server: {", "server: {port: 1, ");
+    let later = config(&instance("a", 1), "").replace("server: {", "server: {reasoning: think, ");
     write(&server, &later);
     let done = client.post("/admin/api/reload").await;
     assert!(done.body["done"].to_string().contains("count from the next start: server"), "{done:?}");

@@ -195,12 +195,14 @@ pub(super) struct Board {
     state: Mutex<State>,
     /// Told when `wake` has changed.
     alarm: Notify,
+    /// Told whenever a worker has come back.
+    returned: Notify,
 }
 
 impl Board {
     pub(super) fn new(rules: Rules) -> Arc<Self> {
         let state = State { rules, ..State::default() };
-        Arc::new(Self { state: Mutex::new(state), alarm: Notify::new() })
+        Arc::new(Self { state: Mutex::new(state), ..Self::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -268,6 +270,35 @@ impl Board {
             adapters: Arc::from([Arc::clone(adapter)]),
             place: 0,
         })
+    }
+
+    /// The same, once there is one. None if there was none in time.
+    pub(super) async fn claim(
+        self: &Arc<Self>,
+        instance: &str,
+        adapter: &Arc<Adapter>,
+        what: &str,
+        until: Instant,
+    ) -> Option<Claim> {
+        self.once(until, || self.try_claim(instance, adapter, what)).await
+    }
+
+    /// Waits until nobody has a worker of this instance. False if somebody still has one then.
+    pub(super) async fn until_unused(&self, member: &Arc<Member>, until: Instant) -> bool {
+        self.once(until, || (!self.uses(member)).then_some(())).await.is_some()
+    }
+
+    /// Looks again whenever a worker has come back.
+    async fn once<T>(&self, until: Instant, look: impl Fn() -> Option<T>) -> Option<T> {
+        loop {
+            let mut returned = std::pin::pin!(self.returned.notified());
+            // From here on no return is missed.
+            returned.as_mut().enable();
+            if let Some(found) = look() {
+                return Some(found);
+            }
+            tokio::time::timeout_at(until, returned).await.ok()?;
+        }
     }
 
     /// What is known of an account, to look at and to change.
@@ -365,6 +396,7 @@ impl Board {
         drop(state);
         drop(retired);
         self.settle();
+        self.returned.notify_waiters();
     }
 }
 

@@ -1,17 +1,8 @@
-//! The instances that there are: their states together, and how a new configuration changes them.
+//! The instances that there are: what their states come to together.
 
-use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
-use super::lease::Opener;
-use super::{
-    DispatchOptions, Dispatcher, Failure, FailureKind, Health, Inner, InstancePlan, InstanceState, Member, RETRY_AFTER,
-};
-use crate::browser::Keeping;
-
-/// For the requests of an instance that is taken away or started anew.
-const LEAVE: Duration = Duration::from_secs(60);
-const LOOK: Duration = Duration::from_millis(100);
+use super::{Dispatcher, Failure, FailureKind, Health, Inner, InstanceState, Member, RETRY_AFTER};
 
 impl Dispatcher {
     pub fn health(&self) -> Health {
@@ -48,50 +39,15 @@ impl Dispatcher {
             (false, true, ..) => Health::Starting,
             (false, false, Some(reason), _) => Health::Degraded(reason),
             (false, false, None, Some(reason)) => Health::Failed(reason),
+            (false, false, None, None) if self.0.replacements.is_any() => Health::Starting,
             (false, false, None, None) => Health::Draining,
         }
     }
 
-    /// Takes over a new configuration. Workers and limits change at once; an instance whose browser must be another one is started
-    /// anew when its requests have ended. What was done, a sentence each.
-    pub async fn apply(&self, plans: Vec<(InstancePlan, Keeping)>, options: DispatchOptions) -> Vec<String> {
-        let _one = self.0.applying.lock().await;
-        let mut done = Vec::new();
-        let before = self.0.options();
-        if before.deadlines.navigate != options.deadlines.navigate {
-            self.0.opener.store(Opener::new(options.deadlines.navigate));
-        }
-        self.0.board.set_rules(options.rules.clone());
-        self.0.options.store(Arc::new(options));
-        let members = self.0.all_members();
-        for member in members.iter().filter(|member| !plans.iter().any(|(plan, _)| plan.name == member.name())) {
-            done.push(format!("instance {} was taken away", member.name()));
-            self.0.remove(member).await;
-        }
-        for (plan, keeping) in plans {
-            let name = plan.name.clone();
-            match members.iter().find(|member| member.name() == name) {
-                Some(member) if member.take_over(&plan) => continue,
-                Some(member) => {
-                    self.0.remove(member).await;
-                    done.push(format!("instance {name} was started anew"));
-                }
-                None => done.push(format!("instance {name} is new")),
-            }
-            match Member::start(plan, Some(keeping)).await {
-                Ok(member) => self.0.add(member),
-                Err(error) => done.push(format!("instance {name} cannot be started: {error}")),
-            }
-        }
-        self.0.sync();
-        self.0.look.notify_one();
-        done
-    }
-
     /// Closes the browsers so that nothing is lost.
     pub async fn stop_browsers(&self) {
-        let members = self.0.all_members();
-        futures::future::join_all(members.iter().map(|member| member.instance.stop())).await;
+        let members = self.0.all_members().into_iter().chain(self.0.replacements.leaving());
+        futures::future::join_all(members.map(|member| async move { member.instance.stop().await })).await;
     }
 }
 
@@ -127,13 +83,14 @@ impl Inner {
                 starting(&format!("the browser is being restarted: {reason}"))
             }
             Some(InstanceState::Failed(reason)) => Err(Failure::new(FailureKind::BrowserFailed, reason.clone())),
+            _ if self.replacements.is_any() => starting("the browser is started anew"),
             _ => Err(Failure::new(FailureKind::ShuttingDown, "")),
         }
     }
 
     /// Adds an instance, and tells the board of what becomes of its browser.
     pub(super) fn add(self: &Arc<Self>, member: Arc<Member>) {
-        self.members.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&member));
+        self.members().push(Arc::clone(&member));
         let (inner, draining) = (Arc::downgrade(self), self.draining.clone());
         self.tasks.spawn(draining.run_until_cancelled_owned(async move {
             let mut state = member.instance.state();
@@ -144,16 +101,5 @@ impl Inner {
                 inner.look.notify_one();
             }
         }));
-    }
-
-    /// Takes an instance away: its idle workers at once, the others when their requests have ended, and then its browser.
-    async fn remove(self: &Arc<Self>, member: &Arc<Member>) {
-        self.members.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| !Arc::ptr_eq(other, member));
-        self.sync();
-        let until = tokio::time::Instant::now() + LEAVE;
-        while self.board.uses(member) && tokio::time::Instant::now() < until {
-            tokio::time::sleep(LOOK).await;
-        }
-        member.instance.stop().await;
     }
 }

@@ -12,7 +12,6 @@ use crate::telemetry::memory::Household;
 const LEAN: Duration = Duration::from_secs(60);
 /// For the requests of an instance to end; one that lasts longer is left alone, and so is its browser.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
-const LOOK: Duration = Duration::from_millis(200);
 /// For the new browser.
 const STARTED: Duration = Duration::from_secs(60);
 
@@ -55,10 +54,7 @@ impl Inner {
 /// Waits until no request is on the instance, and has its browser closed and started.
 async fn start_anew(inner: &Arc<Inner>, member: &Arc<Member>) {
     let until = Instant::now() + PATIENCE;
-    while inner.board.uses(member) && Instant::now() < until {
-        tokio::time::sleep(LOOK).await;
-    }
-    if !inner.board.uses(member) {
+    if inner.board.until_unused(member, until).await {
         inner.board.close_idle_of(member);
         let mut state = member.instance.state();
         state.mark_unchanged();
