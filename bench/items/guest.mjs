@@ -16,7 +16,7 @@ async function adapter(context, server) {
   for (let i = 0; i < short; i += 1) { await complete(server, { prompt: 'tokens=1 rate=0' }, 1); await server.settle(100); }
   const jobs = await until('the log', () => { const all = server.jobs(); return all.length >= long + short && all; });
   const perThousand = jobs.slice(0, long).map((job) => (job.guest_cpu_us / 1000 / tokens) * 1000);
-  return { per_thousand_ms: spread(perThousand), instantiate_us: spread(jobs.map((job) => job.instantiate_us)), short_cpu_us: spread(jobs.slice(long).map((job) => job.guest_cpu_us)) };
+  return { per_thousand_ms: spread(perThousand), instantiate_us: spread(jobs.map((job) => job.instantiate_us)), memory_mib: spread(jobs.map((job) => job.guest_memory_kib / 1024)), short_cpu_us: spread(jobs.slice(long).map((job) => job.guest_cpu_us)) };
 }
 
 /// An adapter that does nothing but call the host, and says how long it took.
@@ -43,6 +43,7 @@ export async function guest(context) {
     figures: [
       figure('guest.cpu', 'adapter processor time for 1,000 tokens', own.per_thousand_ms.p50, 'ms'),
       figure('guest.instantiate', 'store and instance for a call: p50', own.instantiate_us.p50, 'us'),
+      figure('guest.memory', "an adapter's instance: its memory at a call's end (largest)", own.memory_mib.max, 'MiB'),
       figure('guest.call', 'a host call that does nothing', calls.remaining_us, 'us'),
       figure('guest.push', 'a token pushed, up to the HTTP client', calls.push_us, 'us'),
       figure('guest.query', 'a query of the page (to Chromium and back)', calls.query_ms, 'ms'),

@@ -390,6 +390,7 @@ impl Running {
             total_ms = self.started.elapsed().as_millis(),
             instantiate_us = trace.timing.instantiated.as_micros(),
             guest_cpu_us = trace.timing.cpu.as_micros(),
+            guest_memory_kib = trace.timing.memory / 1024,
             outcome,
             "job"
         );

@@ -109,8 +109,40 @@ fn worst(troubles: Troubles, good: Text) -> Check {
     Check::ok("adapters", words::adapters(), good)
 }
 
-/// The browser profiles, and when each was used. What a site says of an account is known to a server that runs.
-pub(super) fn accounts(config: &Config, _: Option<&Running>) -> Vec<Check> {
+/// What a server that runs knows of its accounts; or else the browser profiles, and when each was used.
+pub(super) fn accounts(config: &Config, running: Option<&Running>) -> Vec<Check> {
+    match running.map(|running| &running.pool) {
+        Some(Ok(pool)) => known(pool),
+        Some(Err(reason)) => {
+            let (seen, cure) = (words::adapters_silent(reason), words::adapters_silent_cure());
+            vec![Check::warning("accounts", words::accounts(), seen, cure)]
+        }
+        None => profiles(config),
+    }
+}
+
+fn known(pool: &Value) -> Vec<Check> {
+    let all = pool.get("accounts").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let one = |account: &Value| {
+        let text = |name: &str| account.get(name).and_then(Value::as_str).unwrap_or_default();
+        let (name, title, of) = ("accounts", words::accounts(), format!("{}/{}", text("instance"), text("adapter")));
+        if let Some(ms) = account.get("limited_for_ms").and_then(Value::as_u64) {
+            let seen = words::account_limited(of, ms.div_ceil(60_000).to_string());
+            return Check::warning(name, title, seen, words::account_limited_cure());
+        }
+        match text("state") {
+            "signed-in" => Check::ok(name, title, words::account_signed_in(of)),
+            "signed-out" => {
+                Check::warning(name, title, words::account_signed_out(of), words::account_signed_out_cure())
+            }
+            "challenge" => Check::warning(name, title, words::account_challenge(of), words::account_challenge_cure()),
+            _ => Check::ok(name, title, words::account_unknown(of)),
+        }
+    };
+    all.iter().map(one).collect()
+}
+
+fn profiles(config: &Config) -> Vec<Check> {
     let folder = config.log.data_dir.join("profiles");
     let profiles = std::fs::read_dir(&folder).into_iter().flatten().flatten();
     let mut names: Vec<String> = profiles.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
@@ -149,6 +181,30 @@ mod tests {
         let check = of(json!([good]), json!([{ "file": "x.wasm", "problem": "too large" }]));
         assert_eq!(check.seen.en, "not usable: x.wasm: too large");
         assert_eq!(serving(&json!(null)).verdict, Verdict::Ok, "an answer of another version");
+    }
+
+    #[test]
+    fn what_a_server_says_of_its_accounts() {
+        let account = |state: &str, limited: Value| json!({ "instance": "a", "adapter": "b", "state": state, "limited_for_ms": limited });
+        let of = |state: &str, limited: Value| known(&json!({ "accounts": [account(state, limited)] })).remove(0);
+        for (state, verdict, cure) in [
+            ("signed-in", Verdict::Ok, None),
+            ("unknown", Verdict::Ok, None),
+            ("signed-out", Verdict::Warning, Some("webai2api login")),
+            ("challenge", Verdict::Warning, Some("webai2api login")),
+        ] {
+            let check = of(state, json!(null));
+            assert_eq!(check.verdict, verdict, "{state}");
+            assert!(check.seen.en.starts_with("a/b: "), "{}", check.seen.en);
+            assert_eq!(check.cure.is_some_and(|text| text.en.contains("webai2api login")), cure.is_some(), "{state}");
+        }
+        let limited = of("signed-in", json!(90_000));
+        assert!(
+            limited.verdict == Verdict::Warning && limited.seen.en.contains("2 more minutes"),
+            "{}",
+            limited.seen.en
+        );
+        assert!(known(&json!({})).is_empty(), "an answer of another version");
     }
 
     #[test]

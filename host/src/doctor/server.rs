@@ -20,6 +20,8 @@ pub(super) struct Running {
     pub(super) reason: String,
     /// What `/admin/api/adapters` answers, or why it does not.
     pub(super) adapters: Result<Value, String>,
+    /// The same of `/admin/api/pool`.
+    pub(super) pool: Result<Value, String>,
 }
 
 /// Whether the port can be had, and the server that has it, if that is one of ours.
@@ -51,12 +53,13 @@ async fn ask(host: &str, port: u16, key: Option<&str>) -> Option<Running> {
     let health: Value = serde_json::from_slice(&response.bytes().await.ok()?).ok()?;
     let text = |name: &str| health.get(name).and_then(Value::as_str).map(str::to_owned);
     let state = text("status").filter(|_| ours)?;
-    let adapters = adapters(&client, &base, key).await;
-    Some(Running { state, reason: text("reason").unwrap_or_default(), adapters })
+    let adapters = told(&client, format!("{base}/admin/api/adapters"), key).await;
+    let pool = told(&client, format!("{base}/admin/api/pool"), key).await;
+    Some(Running { state, reason: text("reason").unwrap_or_default(), adapters, pool })
 }
 
-async fn adapters(client: &reqwest::Client, base: &str, key: Option<&str>) -> Result<Value, String> {
-    let mut request = client.get(format!("{base}/admin/api/adapters"));
+async fn told(client: &reqwest::Client, url: String, key: Option<&str>) -> Result<Value, String> {
+    let mut request = client.get(url);
     if let Some(key) = key {
         request = request.bearer_auth(key);
     }

@@ -60,6 +60,8 @@ pub struct Timing {
     pub total: Duration,
     /// What the guest computed.
     pub cpu: Duration,
+    /// What its instance had in the end, in bytes.
+    pub memory: usize,
 }
 
 /// Who is signed in, as the adapter's `probe` sees it.
@@ -108,6 +110,7 @@ impl Adapter {
             first_piece: since(progress.first_piece()),
             total: started.elapsed(),
             cpu: meter.used(),
+            memory: store.data().limiter.used(),
         };
         self.measure(&progress, &timing);
         let submitted = timing.submitted.is_some();

@@ -9,22 +9,31 @@ const MAX_TABLE: usize = 100_000;
 #[derive(Debug)]
 pub(super) struct MemoryLimiter {
     max_memory: usize,
+    /// What all its memories have together. They never shrink.
+    used: usize,
     exceeded: bool,
 }
 
 impl MemoryLimiter {
     pub(super) fn new(max_memory: usize) -> Self {
-        Self { max_memory, exceeded: false }
+        Self { max_memory, used: 0, exceeded: false }
     }
 
     pub(super) fn exceeded(&self) -> bool {
         self.exceeded
     }
+
+    /// In bytes.
+    pub(super) fn used(&self) -> usize {
+        self.used
+    }
 }
 
 impl ResourceLimiter for MemoryLimiter {
-    fn memory_growing(&mut self, _current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
-        if desired <= self.max_memory {
+    fn memory_growing(&mut self, current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+        let together = self.used.saturating_sub(current).saturating_add(desired);
+        if together <= self.max_memory {
+            self.used = together;
             return Ok(true);
         }
         self.exceeded = true;
@@ -38,5 +47,21 @@ impl ResourceLimiter for MemoryLimiter {
 
     fn memories(&self) -> usize {
         8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_holds_for_all_memories_together() {
+        let mut limiter = MemoryLimiter::new(100);
+        assert!(limiter.memory_growing(0, 60, None).unwrap());
+        assert!(limiter.memory_growing(0, 30, None).unwrap());
+        assert!(limiter.memory_growing(30, 40, None).unwrap());
+        assert_eq!((limiter.used(), limiter.exceeded()), (100, false));
+        assert!(limiter.memory_growing(60, 61, None).is_err());
+        assert_eq!((limiter.used(), limiter.exceeded()), (100, true));
     }
 }
