@@ -12,9 +12,12 @@ import { withServer } from '../lib/server.mjs';
 import { warm } from './latency.mjs';
 
 const CLIENTS = 4;
-const TOKENS = 25;
+/// SWAPS=1000: the long form, which looks for what leaks. Its answers are long, so that each lives through several swaps, and so that
+/// the compiler, at its low priority, gets on beside them.
+const SWAPS = Number(process.env.SWAPS) || 0;
+const [TOKENS, RATE] = SWAPS ? [100, 20] : [25, 50];
 /// Between two swaps: one after the other without a pause would measure the compiler's appetite.
-const PAUSE = 200;
+const PAUSE = SWAPS ? 0 : 200;
 
 /// The demo adapter under many versions: each is another file to the program, and compiled anew.
 function variants(context, folder, count) {
@@ -35,7 +38,7 @@ function load(server, signal) {
   const answers = [];
   const client = async () => {
     while (!signal.over) {
-      const answer = await chat(server, { prompt: `tokens=${TOKENS} rate=50` });
+      const answer = await chat(server, { prompt: `tokens=${TOKENS} rate=${RATE}` });
       const whole = !answer.failure && answer.done && answer.finish === 'stop' && answer.tokens.length === TOKENS;
       answers.push({ whole, first: answer.tokens[0] - answer.sent, total: answer.ended - answer.sent, version: answer.headers['x-webai-adapter'], failure: answer.failure });
     }
@@ -58,8 +61,7 @@ async function under(server, work) {
 }
 
 export async function swap(context) {
-  // SWAPS=1000: the long form, which looks for what leaks.
-  const count = Number(process.env.SWAPS) || (context.quick ? 15 : 100);
+  const count = SWAPS || (context.quick ? 15 : 100);
   const adapters = path.join(context.scratch, `adapters-${now()}`);
   const staging = path.join(context.scratch, `staging-${now()}`);
   mkdirSync(adapters);

@@ -76,11 +76,20 @@ async fn instances_workers_and_keys_change_beside_a_running_answer() {
     let alone = server.wait_for(|server| support::process::browsers(server).len() == 1);
     assert!(alone, "{}", server.log());
 
-    // One that needs another browser is started anew, and whoever asks meanwhile waits for it.
+    // One that needs another browser is started anew. Whoever asks meanwhile waits for it, or is told to come again.
     let abroad = config(&instance("b", 1).replace("name: b, ", "name: b, locale: fr-FR, "), "");
     write(&server, &abroad);
     assert_eq!(client.post("/admin/api/reload").await.status, 200);
-    assert_eq!(client.ask(&ask("demo/echo", "encore")).await.text(), "encore");
+    let encore = async || {
+        let mut answer = client.ask(&ask("demo/echo", "encore")).await;
+        while answer.error() == (503, "starting") {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            answer = client.ask(&ask("demo/echo", "encore")).await;
+        }
+        answer
+    };
+    let answered = tokio::time::timeout(PATIENCE, encore()).await.expect("the new browser in time");
+    assert_eq!(answered.text(), "encore");
     assert_eq!(client.get("/admin/api/pool").await.body["workers"].as_array().unwrap().len(), 1);
     let anew = server.wait_for(|server| server.log().contains("the instance has gone instance=\"b\" anew=true"));
     assert!(anew, "{}", server.log());

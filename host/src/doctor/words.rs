@@ -174,12 +174,12 @@ texts! {
     account_signed_in(of): "{of}: signed in", "{of}：已登录";
     account_signed_out(of): "{of}: nobody is signed in", "{of}：尚未登录";
     account_signed_out_cure():
-        "Sign in with `webai2api login <instance>`, or import an account (docs/accounts.md).",
-        "请用 `webai2api login <实例>` 登录，或导入账号（见 docs/accounts.zh-CN.md）。";
+        "Sign in with `webai2api login`, or import an account (docs/accounts.md).",
+        "请用 `webai2api login` 登录，或导入账号（见 docs/accounts.zh-CN.md）。";
     account_challenge(of): "{of}: the site asks for a check by a person", "{of}：网站要求人工验证";
     account_challenge_cure():
-        "Pass it in a window: `webai2api login <instance>`.",
-        "请在窗口中完成验证：`webai2api login <实例>`。";
+        "Pass it in a window: `webai2api login`.",
+        "请在窗口中完成验证：`webai2api login`。";
     account_limited(of, minutes): "{of}: the site's limit is reached, {minutes} more minutes", "{of}：已达网站限额，还需 {minutes} 分钟";
     account_limited_cure():
         "Nothing asks it until then; add another account if that is too often.",
