@@ -88,6 +88,12 @@ enum Command {
 enum ConfigCommand {
     /// Say what is wrong with it, if anything
     Check,
+    /// Print what is in force: file, environment and flags together, as a file that says the same
+    Show {
+        /// Passwords and keys too
+        #[arg(long)]
+        secrets: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -133,6 +139,7 @@ pub fn run() -> ExitCode {
     let result = match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&loaded, || config::load(&cli.options)),
         Command::Config(ConfigCommand::Check) => config::check(&loaded),
+        Command::Config(ConfigCommand::Show { secrets }) => config::show(&cli.options, secrets),
         Command::Key(KeyCommand::Show) => key::show(&loaded.config),
         Command::Adapter(command) => adapter::run(&command, &loaded.config),
         Command::Account(command) => account::run(&command, &loaded.config),

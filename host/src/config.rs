@@ -19,6 +19,7 @@ mod node;
 mod queue;
 mod server;
 mod shape;
+mod show;
 mod values;
 mod yaml;
 
@@ -80,6 +81,16 @@ impl Config {
             return Err(ConfigError { problems });
         }
         Ok(Loaded { config, warnings: layered.warnings })
+    }
+
+    /// All layers together, as a file that says the same. Without `with_secrets`, passwords and keys are hidden.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn show(sources: &Sources, with_secrets: bool) -> Result<String, ConfigError> {
+        Self::load(sources)?;
+        let keys = keys();
+        Ok(show::show(&layers::merge(sources, &keys)?.values, &keys, with_secrets))
     }
 
     fn read(values: &Values, sources: &Sources) -> Self {

@@ -247,3 +247,18 @@ async fn no_browser_outlives_a_killed_host() {
     host.wait().await.unwrap();
     eventually("the whole browser is gone", async || !is_alive(pid) && family.iter().all(|pid| !is_alive(*pid))).await;
 }
+
+#[tokio::test]
+async fn a_page_sees_the_locale_and_the_time_zone_of_its_instance() {
+    let script = "<p></p><script>\
+        document.querySelector('p').textContent = [navigator.language, Intl.DateTimeFormat().resolvedOptions().timeZone]\
+        .join(' ')</script>";
+    let site = Site::start(move |_| html(script)).await;
+    let mut options = options("test", Profile::Throwaway, Some(site.guard()));
+    (options.launch.locale, options.launch.timezone) = (Some("fr-FR".into()), Some("Asia/Tokyo".into()));
+    let instance = Instance::spawn(options);
+    ready(&instance).await;
+    let page = page(&instance).await;
+    assert_eq!(page.texts("css=p").await.unwrap(), ["fr-FR Asia/Tokyo"]);
+    instance.stop().await;
+}

@@ -30,7 +30,7 @@ use support::site::Site;
 const DEADLINE: Duration = Duration::from_secs(90);
 const CLIENTS: u64 = 6;
 /// Codes with which a request may end when its page, its browser or its site went away.
-const EXCUSED: &[&str] = &["browser_failed", "timeout", "upstream_error", "site_changed", "server_busy", "starting"];
+const EXCUSED: &[&str] = &["browser_failed", "timeout", "upstream_error", "server_busy", "starting"];
 
 /// The configuration; `variant` is what a reload changes.
 fn config(variant: usize) -> String {

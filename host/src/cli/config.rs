@@ -13,14 +13,23 @@ const DEFAULT_FILE: &str = "config.yaml";
 
 /// Reads all layers.
 pub(super) fn load(options: &Options) -> anyhow::Result<Loaded> {
-    let sources = Sources {
+    Ok(Config::load(&sources(options)?)?)
+}
+
+/// `config show`
+pub(super) fn show(options: &Options, secrets: bool) -> anyhow::Result<()> {
+    print(Config::show(&sources(options)?, secrets)?.trim_end());
+    Ok(())
+}
+
+fn sources(options: &Options) -> anyhow::Result<Sources> {
+    Ok(Sources {
         file: read_file(options.config.as_deref())?,
         env: env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect(),
         flags: flags(options)?,
-    };
-    Ok(Config::load(&sources)?)
+    })
 }
 
 /// `config check`: a configuration that got here is right.

@@ -5,6 +5,7 @@ use super::error::{ConfigError, Problem};
 use super::key::Key;
 use super::node::Node;
 use super::shape::Shape;
+use super::show::HIDDEN;
 use super::values::Values;
 use super::yaml;
 
@@ -139,6 +140,8 @@ impl Walk<'_> {
             if let Some(key) = self.keys.iter().find(|key| key.path == path).copied() {
                 if !key.used {
                     self.unused.push(shown);
+                    // Nobody reads it, but it belongs to what its author wrote.
+                    found.push((key.path, node.clone()));
                 } else if !matches!(node, Node::Null) {
                     found.extend(self.value(key, &shown, node).map(|node| (key.path, node)));
                 }
@@ -159,6 +162,13 @@ impl Walk<'_> {
     fn value(&mut self, key: Key, shown: &str, node: &Node) -> Option<Node> {
         if let Shape::List(keys) = key.shape {
             return self.list(keys, shown, node);
+        }
+        if key.secret && matches!(node, Node::Text(text) if text == HIDDEN) {
+            self.problem(
+                shown,
+                format!("{HIDDEN} only stands in a secret's place: write the secret, or leave the key out"),
+            );
+            return None;
         }
         match key.shape.check(node) {
             Ok(node) => Some(node),

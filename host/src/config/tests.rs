@@ -190,6 +190,33 @@ fn an_existing_configuration_loads_as_it_is() {
 }
 
 #[test]
+fn what_is_shown_says_the_same_when_it_is_read_again() {
+    let secrets = Config::show(&file(EXISTING), true).unwrap();
+    let again = Config::load(&file(&secrets)).unwrap();
+    let first = Config::load(&file(EXISTING)).unwrap();
+    assert_eq!(format!("{:?}", again.config), format!("{:?}", first.config));
+    assert_eq!(again.warnings, first.warnings, "what means nothing here is kept, too");
+    let instances = again.config.backend.instances;
+    assert_eq!(instances[0].proxy.clone().unwrap().unwrap().password.as_deref(), Some("secret"));
+    assert_eq!(instances[1].proxy, Some(None), "forced to connect directly");
+    let shown = Config::show(&file(EXISTING), false).unwrap();
+    assert!(!shown.contains("sk-mine") && !shown.contains("passwd: secret"), "{shown}");
+    assert_eq!(shown.matches("(hidden)").count(), 2, "{shown}");
+    let refused = Config::load(&file(&shown)).unwrap_err().to_string();
+    assert!(refused.contains("server.auth") && refused.contains("instances[0].proxy.passwd"), "{refused}");
+    // From all layers, times with their unit, settings of adapters without their secrets.
+    let sources = Sources {
+        env: vec![("WEBAI_DEADLINES_QUEUE".into(), "90".into())],
+        flags: vec![("backend.adapter".into(), "{a: {apiToken: hunter2, cid: x}}".into())],
+        ..Sources::default()
+    };
+    let shown = Config::show(&sources, false).unwrap();
+    assert!(shown.contains("queue: 90000ms") && shown.contains("cid: x") && !shown.contains("hunter2"), "{shown}");
+    let again = Config::load(&file(&shown)).unwrap().config;
+    assert_eq!(again.deadlines.queue, Duration::from_secs(90));
+}
+
+#[test]
 fn the_configuration_for_a_space_has_the_values_of_the_guide() {
     let text = include_str!("../../../config.hf.yaml");
     let loaded = Config::load(&file(text)).unwrap();

@@ -104,6 +104,11 @@ impl Values {
         self.entries(path).iter().filter_map(address).collect()
     }
 
+    /// What was written there, if anything.
+    pub(super) fn given(&self, path: &str) -> Option<&Node> {
+        self.nodes.get(path).filter(|_| self.was_given(path))
+    }
+
     /// Whether it was written, rather than left at its default.
     pub(super) fn was_given(&self, path: &str) -> bool {
         self.given.contains(path)

@@ -21,6 +21,26 @@ pub(super) fn parse(text: &str) -> Result<Node, String> {
     node(value, 0)
 }
 
+/// Writes a document.
+pub(super) fn write(node: &Node) -> String {
+    // There is nothing in a node that YAML cannot say.
+    serde_yaml::to_string(&value(node)).unwrap_or_default()
+}
+
+fn value(node: &Node) -> Value {
+    match node {
+        Node::Null => Value::Null,
+        Node::Bool(value) => Value::Bool(*value),
+        Node::Integer(value) => Value::from(*value),
+        Node::Float(value) => Value::from(*value),
+        Node::Text(text) => Value::String(text.clone()),
+        Node::List(items) => Value::Sequence(items.iter().map(value).collect()),
+        Node::Map(entries) => {
+            Value::Mapping(entries.iter().map(|(name, node)| (Value::String(name.clone()), value(node))).collect())
+        }
+    }
+}
+
 fn node(value: Value, depth: usize) -> Result<Node, String> {
     if depth > DEPTH_MAX {
         return Err("the file is nested too deeply".into());

@@ -267,3 +267,48 @@ async fn a_socks_proxy_gets_name_and_credentials() {
     send(&mut browser, "ping").await;
     read_until(&mut proxy, "ping").await;
 }
+
+/// A proxy's end of TLS, and the certificate that it shows.
+fn identity() -> (tokio_rustls::TlsAcceptor, tokio_rustls::rustls::pki_types::CertificateDer<'static>) {
+    use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+    use tokio_rustls::rustls::{ServerConfig, crypto::ring};
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap().self_signed(&key).unwrap();
+    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(std::sync::Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], private)
+        .unwrap();
+    (tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config)), certificate.der().clone())
+}
+
+#[tokio::test]
+async fn an_https_proxy_is_spoken_to_over_tls_and_only_if_it_is_who_it_says() {
+    let (listener, to) = listen().await;
+    let (acceptor, certificate) = identity();
+    let at = Upstream::parse(&format!("https://me:secret@localhost:{}", to.port())).unwrap();
+    let trusting = GuardOptions { upstream: Some(at.clone().trusting(certificate)), ..GuardOptions::default() };
+    let guard = Guard::start(trusting).await.unwrap();
+    let mut browser = connect(guard.addr()).await;
+    send(&mut browser, "CONNECT far.example:443 HTTP/1.1\r\nHost: far.example:443\r\n\r\n").await;
+    let mut proxy = timeout(SOON, acceptor.accept(accepted(&listener).await)).await.unwrap().unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(timeout(SOON, proxy.read_u8()).await.unwrap().unwrap());
+    }
+    let head = String::from_utf8(head).unwrap();
+    assert!(head.starts_with("CONNECT far.example:443 HTTP/1.1") && head.contains("Basic bWU6c2VjcmV0"), "{head}");
+    proxy.write_all(b"HTTP/1.1 200 Connection established\r\n\r\nhello").await.unwrap();
+    proxy.flush().await.unwrap();
+    read_until(&mut browser, "hello").await;
+
+    // A certificate that nobody vouches for: neither the request nor the password reaches whoever is there.
+    let wary = Guard::start(GuardOptions { upstream: Some(at), ..GuardOptions::default() }).await.unwrap();
+    let asking = exchange(wary.addr(), "CONNECT far.example:443 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let refusing = async { acceptor.accept(accepted(&listener).await).await.map(drop) };
+    let (answer, refused) = tokio::join!(asking, timeout(SOON, refusing));
+    assert!(answer.starts_with("HTTP/1.1 502") && !answer.contains("secret"), "{answer}");
+    assert!(refused.unwrap().is_err(), "the handshake was broken off");
+}
