@@ -75,12 +75,13 @@ impl State {
     /// Whether this worker may serve this adapter now, were it free; if not, why.
     fn is_open(&self, post: &Post, offer: &Adapter, now: Instant, reasons: &mut Reasons) -> bool {
         let (instance, adapter) = (post.member.name(), &offer.manifest.id);
-        if let Some(reason) = post.member.failed() {
-            reasons.broken = Some(format!("{instance}: {reason}"));
-            return false;
-        }
+        // Before all else: a browser that is being replaced has been stopped, and has not failed.
         if post.member.held().is_some() {
             reasons.busy = true;
+            return false;
+        }
+        if let Some(reason) = post.member.failed() {
+            reasons.broken = Some(format!("{instance}: {reason}"));
             return false;
         }
         let id = (instance.to_owned(), adapter.clone());
