@@ -85,7 +85,7 @@ chaos: ## everything that goes wrong, for minutes: a report in target/chaos (CHA
 	@scripts/setup build browser
 	@$(MAKE) build
 	@mkdir -p target/chaos
-	$(TEST_ENV) TEST_PROGRAM=$(CURDIR)/$(RELEASE) CHAOS_SECONDS=$${CHAOS_SECONDS:-300} CHAOS_REPORT=$(CURDIR)/target/chaos/report.json \
+	$(TEST_ENV) TEST_PROGRAM=$(CURDIR)/$(RELEASE) CHAOS_SECONDS=$${CHAOS_SECONDS:-300} CHAOS_SEED=$${CHAOS_SEED:-$$RANDOM} CHAOS_REPORT=$(CURDIR)/target/chaos/report.json \
 		cargo test --locked --workspace --test chaos -- --nocapture
 
 soak: ## thousands of requests: figures and plots in target/soak (SOAK_REQUESTS=5000)

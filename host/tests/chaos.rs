@@ -394,7 +394,7 @@ fn number(name: &str, default: u64) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_mixed_up_sent_twice_or_left_behind() {
     let length = Duration::from_secs(number("CHAOS_SECONDS", 20));
-    let seed = number("CHAOS_SEED", u64::from(std::process::id())).max(1);
+    let seed = number("CHAOS_SEED", 7).max(1);
     let scratch = tempfile::tempdir().unwrap();
     let (bundled, data) = (scratch.path().join("bundled"), scratch.path().join("data"));
     std::fs::create_dir(&bundled).unwrap();
@@ -457,7 +457,9 @@ async fn nothing_is_lost_mixed_up_sent_twice_or_left_behind() {
             tally.violation(format!("{mark} was sent {times} times"));
         }
     }
-    let browsers = process::browsers(&server);
+    // One for each instance; one that the last configuration has taken away goes by itself.
+    let settled = server.wait_for(|server| process::browsers(server).len() == 2);
+    assert!(settled, "{} browsers: {}", process::browsers(&server).len(), server.log());
     let left = process::below(&server);
     let report = json!({
         "seed": seed,
@@ -478,7 +480,6 @@ async fn nothing_is_lost_mixed_up_sent_twice_or_left_behind() {
     let log = server.log();
     let log = log.get(log.len().saturating_sub(4000)..).unwrap_or(&log).to_owned();
     assert_eq!(*tally.violations.lock().unwrap(), Vec::<String>::new(), "seed {seed}: {log}");
-    assert_eq!(browsers.len(), 2, "one browser for each instance");
     assert!(after.anonymous < before.anonymous + 48.0, "memory does not return: {report:#}");
     assert!(after.handles < before.handles + 24, "handles do not return: {report:#}");
     assert!(server.is_alive());

@@ -134,7 +134,7 @@ fn chart(
         .caption(title, ("sans-serif", 15).into_font().color(&ink))
         .x_label_area_size(24)
         .y_label_area_size(52)
-        .build_cartesian_2d(0.0..last, 0.0..most * 1.15)?;
+        .build_cartesian_2d(0.0..last, 0.0..most * 1.4)?;
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
@@ -152,7 +152,7 @@ fn chart(
             .label(*name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
     }
-    chart.configure_series_labels().position(SeriesLabelPosition::LowerRight).label_font(font).draw()?;
+    chart.configure_series_labels().position(SeriesLabelPosition::UpperRight).label_font(font).draw()?;
     Ok(())
 }
 
