@@ -50,9 +50,9 @@ test: ## everything: format, lints, dependencies, unit, integration in a real Ch
 
 lab: ## the tests with real chat applications: what `make test` has of them, and Open WebUI
 	@scripts/setup build browser llama-cpp open-webui
-	$(TEST_ENV) cargo build --locked -p webai2api
+	$(TEST_ENV) cargo test --locked --workspace --test lab --no-run
 	$(TEST_ENV) scripts/build-adapters $(DEBUG)
-	$(TEST_ENV) cargo test --locked -p webai2api --test lab -- --include-ignored --nocapture --test-threads 1
+	$(TEST_ENV) cargo test --locked --workspace --test lab -- --include-ignored --nocapture --test-threads 1
 
 check: ## format and lints alone
 	cargo fmt --all --check

@@ -70,8 +70,12 @@ impl Config {
     /// # Errors
     /// All that is wrong in any layer, each with its place, the value found, and the nearest known key.
     pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
-        let keys = keys();
-        let layered = layers::merge(sources, &keys)?;
+        let (config, layered) = Self::layered(sources, &keys())?;
+        Ok(Loaded { config, warnings: layered.warnings })
+    }
+
+    fn layered(sources: &Sources, keys: &[Key]) -> Result<(Self, layers::Layered), ConfigError> {
+        let layered = layers::merge(sources, keys)?;
         let config = Self::read(&layered.values, sources);
         let problems = config.backend.problems().into_iter();
         let place = || sources.file.as_ref().map_or("the configuration", |(name, _)| name).to_owned();
@@ -80,7 +84,7 @@ impl Config {
         if !problems.is_empty() {
             return Err(ConfigError { problems });
         }
-        Ok(Loaded { config, warnings: layered.warnings })
+        Ok((config, layered))
     }
 
     /// All layers together, as a file that says the same. Without `with_secrets`, passwords and keys are hidden.
@@ -88,9 +92,9 @@ impl Config {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn show(sources: &Sources, with_secrets: bool) -> Result<String, ConfigError> {
-        Self::load(sources)?;
         let keys = keys();
-        Ok(show::show(&layers::merge(sources, &keys)?.values, &keys, with_secrets))
+        let (_, layered) = Self::layered(sources, &keys)?;
+        Ok(show::show(&layered.values, &keys, with_secrets))
     }
 
     fn read(values: &Values, sources: &Sources) -> Self {

@@ -60,13 +60,8 @@ impl Bench {
     }
 
     fn pack(&self, module: &Path, manifest: &str) -> PathBuf {
-        let toml = self.scratch.path().join("adapter.toml");
-        std::fs::write(&toml, manifest).unwrap();
         let output = self.scratch.path().join("packed.wasm");
-        let mut pack = Command::new(env!("CARGO_BIN_EXE_webai2api"));
-        pack.args(["adapter", "pack"]).arg(module).arg("--manifest").arg(toml).arg("--output").arg(&output);
-        let packed = pack.output().unwrap();
-        assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
+        support::guest::pack(module, manifest, &output);
         output
     }
 

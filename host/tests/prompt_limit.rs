@@ -9,30 +9,17 @@
 
 mod support;
 
-use std::process::Command;
-
 use serde_json::json;
-use support::Server;
 use support::client::Client;
 use support::site::Site;
+use support::{Server, guest};
 
 /// The demo's adapter with these lines in its manifest, and a server that has no other.
 fn server(features: &str) -> (tempfile::TempDir, Server) {
     let folder = tempfile::tempdir().unwrap();
     let manifest = include_str!("../../adapters-wasm/demo/adapter.toml");
     let manifest = manifest.replacen("conversations = true", features, 1);
-    let file = folder.path().join("adapter.toml");
-    std::fs::write(&file, manifest).unwrap();
-    let packed = Command::new(env!("CARGO_BIN_EXE_webai2api"))
-        .args(["adapter", "pack"])
-        .arg(support::guest::bundled("demo"))
-        .arg("--manifest")
-        .arg(&file)
-        .arg("--output")
-        .arg(folder.path().join("demo.wasm"))
-        .output()
-        .unwrap();
-    assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
+    guest::pack(&guest::bundled("demo"), &manifest, &folder.path().join("demo.wasm"));
     let server = Server::builder().env("WEBAI_BUNDLED", folder.path().to_str().unwrap()).start_ready();
     (folder, server)
 }

@@ -19,9 +19,9 @@ use std::time::{Duration, Instant};
 
 use plotters::prelude::*;
 use serde_json::{Value, json};
-use support::Server;
 use support::client::{Client, ask, script};
 use support::process::{self, uses};
+use support::{Server, number};
 
 const CLIENTS: usize = 4;
 const SAMPLES: u64 = 100;
@@ -189,7 +189,7 @@ fn write(folder: &Path, report: &Value, samples: &[Sample]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_grows_with_the_number_of_requests() {
-    let total = std::env::var("SOAK_REQUESTS").ok().and_then(|text| text.parse().ok()).unwrap_or(80);
+    let total = number("SOAK_REQUESTS", 80);
     let server =
         Server::builder().config("adapters: {pages: 4}\nqueue: {queueBuffer: 20}\nhistory: {mode: full}").start_ready();
     let course = Course {

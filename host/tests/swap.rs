@@ -10,7 +10,6 @@
 mod support;
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -42,18 +41,7 @@ impl Adapters {
         let manifest = include_str!("../../adapters-wasm/demo/adapter.toml");
         let manifest = manifest.replacen("version = \"0.1.0\"", &format!("version = {version:?}"), 1);
         assert!(manifest.contains(version));
-        let file = self.0.path().join("adapter.toml");
-        std::fs::write(&file, manifest).unwrap();
-        let packed = Command::new(env!("CARGO_BIN_EXE_webai2api"))
-            .args(["adapter", "pack"])
-            .arg(bundled())
-            .arg("--manifest")
-            .arg(&file)
-            .arg("--output")
-            .arg(self.file())
-            .output()
-            .unwrap();
-        assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
+        support::guest::pack(&bundled(), &manifest, &self.file());
     }
 
     /// Puts something else there, at once as a whole.

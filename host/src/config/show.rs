@@ -24,9 +24,7 @@ pub(super) fn show(values: &Values, keys: &[Key], with_secrets: bool) -> String 
 
 fn written(key: &Key, node: &Node, with_secrets: bool) -> Node {
     match (key.shape, node) {
-        (Shape::List(keys), Node::List(items)) => {
-            Node::List(items.iter().map(|item| item_of(keys, "", item, with_secrets)).collect())
-        }
+        (Shape::List(keys), node) => list(keys, node, with_secrets),
         _ if key.secret && !with_secrets => hidden(node),
         // A bare number would be read as seconds.
         (Shape::Duration | Shape::Age, Node::Integer(ms)) => Node::Text(format!("{ms}ms")),
@@ -35,16 +33,18 @@ fn written(key: &Key, node: &Node, with_secrets: bool) -> Node {
     }
 }
 
+fn list(keys: &[Key], node: &Node, with_secrets: bool) -> Node {
+    let Node::List(items) = node else { return node.clone() };
+    Node::List(items.iter().map(|item| item_of(keys, "", item, with_secrets)).collect())
+}
+
 /// A section of a list as it was written, but for its secrets.
 fn item_of(keys: &[Key], path: &str, item: &Node, with_secrets: bool) -> Node {
     let Node::Map(entries) = item else { return item.clone() };
     let entry = |(name, node): &(String, Node)| {
         let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         let node = match keys.iter().find(|key| key.path == path) {
-            Some(Key { shape: Shape::List(keys), .. }) => match node {
-                Node::List(items) => Node::List(items.iter().map(|i| item_of(keys, "", i, with_secrets)).collect()),
-                other => other.clone(),
-            },
+            Some(Key { shape: Shape::List(keys), .. }) => list(keys, node, with_secrets),
             Some(key) if key.secret && !with_secrets => hidden(node),
             Some(_) => node.clone(),
             None => item_of(keys, &path, node, with_secrets),

@@ -142,6 +142,7 @@ fn known(pool: &Value) -> Vec<Check> {
     all.iter().map(one).collect()
 }
 
+/// The browser profiles, and when each was used.
 fn profiles(config: &Config) -> Vec<Check> {
     let folder = config.log.data_dir.join("profiles");
     let profiles = std::fs::read_dir(&folder).into_iter().flatten().flatten();
@@ -188,15 +189,15 @@ mod tests {
         let account = |state: &str, limited: Value| json!({ "instance": "a", "adapter": "b", "state": state, "limited_for_ms": limited });
         let of = |state: &str, limited: Value| known(&json!({ "accounts": [account(state, limited)] })).remove(0);
         for (state, verdict, cure) in [
-            ("signed-in", Verdict::Ok, None),
-            ("unknown", Verdict::Ok, None),
-            ("signed-out", Verdict::Warning, Some("webai2api login")),
-            ("challenge", Verdict::Warning, Some("webai2api login")),
+            ("signed-in", Verdict::Ok, false),
+            ("unknown", Verdict::Ok, false),
+            ("signed-out", Verdict::Warning, true),
+            ("challenge", Verdict::Warning, true),
         ] {
             let check = of(state, json!(null));
             assert_eq!(check.verdict, verdict, "{state}");
             assert!(check.seen.en.starts_with("a/b: "), "{}", check.seen.en);
-            assert_eq!(check.cure.is_some_and(|text| text.en.contains("webai2api login")), cure.is_some(), "{state}");
+            assert_eq!(check.cure.is_some_and(|text| text.en.contains("webai2api login")), cure, "{state}");
         }
         let limited = of("signed-in", json!(90_000));
         assert!(

@@ -177,16 +177,16 @@ impl Client {
     }
 
     pub(crate) async fn send_with(&self, request: &Value, headers: &[(&str, &str)]) -> reqwest::Response {
-        let mut sending = self
-            .http
-            .post(format!("{}/v1/chat/completions", self.base))
-            .bearer_auth(&self.key)
-            .header("content-type", "application/json")
-            .body(request.to_string());
+        let mut sending = self.completion(request);
         for (name, value) in headers {
             sending = sending.header(*name, *value);
         }
         tokio::time::timeout(PATIENCE, sending.send()).await.expect("an answer in time").unwrap()
+    }
+
+    fn completion(&self, request: &Value) -> reqwest::RequestBuilder {
+        let sending = self.http.post(format!("{}/v1/chat/completions", self.base)).bearer_auth(&self.key);
+        sending.header("content-type", "application/json").body(request.to_string())
     }
 
     /// A whole answer, or an error.
@@ -196,8 +196,7 @@ impl Client {
 
     /// The same, for those that know how long it may take.
     pub(crate) async fn ask_within(&self, request: &Value, within: Duration) -> Answer {
-        let sending = self.http.post(format!("{}/v1/chat/completions", self.base)).bearer_auth(&self.key);
-        let sending = sending.header("content-type", "application/json").body(request.to_string()).send();
+        let sending = self.completion(request).send();
         answer(tokio::time::timeout(within, sending).await.expect("an answer within its deadlines").unwrap()).await
     }
 

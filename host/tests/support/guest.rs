@@ -28,15 +28,19 @@ pub(crate) fn hostile(folder: &Path, id: &str, features: &[&str]) {
     cargo.arg("--features").arg(features.join(","));
     run(cargo.arg("--manifest-path").arg(guest.join("Cargo.toml")).arg("--target-dir").arg(&target));
     let module = target.join("wasm32-unknown-unknown/release/webai_test_guest_hostile.wasm");
-    let mut pack = Command::new(env!("CARGO_BIN_EXE_webai2api"));
-    let manifest = folder.join("adapter.toml");
     let text = std::fs::read_to_string(guest.join("adapter.toml")).unwrap();
     let named =
         text.replace("id = \"demo\"", &format!("id = {id:?}")).replace("demo.localhost", &format!("{id}.localhost"));
-    std::fs::write(&manifest, named).unwrap();
-    pack.args(["adapter", "pack"]).arg(module).arg("--manifest").arg(&manifest);
-    run(pack.arg("--output").arg(folder.join(format!("{id}.wasm"))));
-    std::fs::remove_file(manifest).unwrap();
+    pack(&module, &named, &folder.join(format!("{id}.wasm")));
+}
+
+/// Packs a module with the text of a manifest.
+pub(crate) fn pack(module: &Path, manifest: &str, output: &Path) {
+    let toml = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(toml.path(), manifest).unwrap();
+    let mut pack = Command::new(super::program());
+    pack.args(["adapter", "pack"]).arg(module).arg("--manifest").arg(toml.path());
+    run(pack.arg("--output").arg(output));
 }
 
 /// An adapter that comes with the program.

@@ -129,6 +129,11 @@ pub(crate) fn program() -> PathBuf {
     std::env::var_os("TEST_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_webai2api").into(), PathBuf::from)
 }
 
+/// A number that the environment sets, as the long runs do.
+pub(crate) fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
 /// How a run ended.
 pub(crate) struct Ended {
     pub(crate) status: ExitStatus,

@@ -48,15 +48,17 @@ fn descendants(root: u32) -> Vec<(u32, String)> {
 /// The browser's main process, if there is one.
 pub(crate) fn browser(server: &Server) -> Option<u32> {
     let profile = server.home().to_string_lossy().into_owned();
-    let is_main =
-        |line: &str| line.contains("--user-data-dir=") && line.contains(&profile) && !line.contains("--type=");
-    descendants(server.pid()).into_iter().find(|(_, line)| is_main(line)).map(|(pid, _)| pid)
+    main_processes(server).find(|(_, line)| line.contains(&profile)).map(|(pid, _)| pid)
 }
 
 /// The main processes of all browsers.
 pub(crate) fn browsers(server: &Server) -> Vec<u32> {
-    let all = descendants(server.pid()).into_iter();
-    all.filter(|(_, line)| line.contains("--user-data-dir=") && !line.contains("--type=")).map(|(pid, _)| pid).collect()
+    main_processes(server).map(|(pid, _)| pid).collect()
+}
+
+fn main_processes(server: &Server) -> impl Iterator<Item = (u32, String)> {
+    let is_main = |line: &str| line.contains("--user-data-dir=") && !line.contains("--type=");
+    descendants(server.pid()).into_iter().filter(move |(_, line)| is_main(line))
 }
 
 /// The processes in which pages run.

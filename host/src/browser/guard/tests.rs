@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::*;
@@ -23,7 +23,7 @@ async fn send(stream: &mut TcpStream, text: &str) {
 }
 
 /// Reads until the text ends so.
-async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+async fn read_until(stream: &mut (impl AsyncRead + Unpin), end: &str) -> String {
     let mut got = Vec::new();
     while !got.ends_with(end.as_bytes()) {
         let byte = timeout(SOON, stream.read_u8()).await;
@@ -294,11 +294,7 @@ async fn an_https_proxy_is_spoken_to_over_tls_and_only_if_it_is_who_it_says() {
     let mut browser = connect(guard.addr()).await;
     send(&mut browser, "CONNECT far.example:443 HTTP/1.1\r\nHost: far.example:443\r\n\r\n").await;
     let mut proxy = timeout(SOON, acceptor.accept(accepted(&listener).await)).await.unwrap().unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(timeout(SOON, proxy.read_u8()).await.unwrap().unwrap());
-    }
-    let head = String::from_utf8(head).unwrap();
+    let head = read_until(&mut proxy, "\r\n\r\n").await;
     assert!(head.starts_with("CONNECT far.example:443 HTTP/1.1") && head.contains("Basic bWU6c2VjcmV0"), "{head}");
     proxy.write_all(b"HTTP/1.1 200 Connection established\r\n\r\nhello").await.unwrap();
     proxy.flush().await.unwrap();
