@@ -1,6 +1,6 @@
 //! The host around one adapter: its registry, its guard and its browser, with nothing of the operator's.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ pub(super) struct Host {
     registry: Arc<Registry>,
     instance: Arc<Instance>,
     /// Below the system's temporary folder; removed with this.
-    _folder: Folder,
+    folder: Folder,
     _guard: Guard,
 }
 
@@ -108,9 +108,14 @@ impl Host {
         };
         let instance = InstanceOptions { name: setup.name.into(), profile: setup.profile, launch };
         let instance = Arc::new(Instance::spawn(instance));
-        let host = Self { manifest, label, registry, instance, _folder: folder, _guard: guard };
+        let host = Self { manifest, label, registry, instance, folder, _guard: guard };
         host.browser().await?;
         Ok(host)
+    }
+
+    /// A folder that goes with this.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder.0
     }
 
     /// Waits for the browser; its process.

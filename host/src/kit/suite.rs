@@ -65,6 +65,6 @@ pub async fn run(options: Options, mut tell: impl FnMut(&Case)) -> Result<Report
         cases.push(case);
     }
     let adapter = bench.host.label.clone();
-    bench.host.stop().await;
+    bench.stop().await;
     Ok(Report::new(adapter, cases))
 }

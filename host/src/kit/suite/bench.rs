@@ -9,15 +9,24 @@ use super::{Options, SuiteError};
 use crate::browser::Profile;
 use crate::browser::guard::{GuardOptions, Unmapped};
 use crate::chat::{Failure, FailureKind, Request};
+use crate::config::{History, HistoryMode};
 use crate::dispatch::{DispatchOptions, Dispatcher, Job};
 use crate::kit::Journal;
-use crate::kit::host::{BROWSER, Host, Setup};
+use crate::kit::host::{self, Answered, BROWSER, Host, Setup};
 use crate::lab::replica::Replica;
 use crate::plugin::{Deadlines, read_manifest};
+use crate::store::Database;
+
+/// For which chats are remembered: longer than any run.
+const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
+/// For the disk.
+const WRITTEN: Duration = Duration::from_secs(10);
 
 pub(super) struct Bench {
     pub(super) replica: Replica,
     pub(super) host: Host,
+    /// Which chats can go on.
+    chats: Database,
     pub(super) journal: Journal,
     pub(super) pictures: PathBuf,
 }
@@ -42,7 +51,15 @@ impl Bench {
             flags: vec![replica.browser_flag()],
         };
         let host = Host::start(setup).await?;
-        Ok(Self { replica, host, journal: options.journal.clone(), pictures: options.pictures.clone() })
+        let history = History {
+            mode: HistoryMode::Off,
+            max_age: REMEMBERED,
+            max_size: 16 << 20,
+            media_ttl: REMEMBERED,
+            media_max_size: 0,
+        };
+        let chats = Database::open(host.folder(), &history);
+        Ok(Self { replica, host, chats, journal: options.journal.clone(), pictures: options.pictures.clone() })
     }
 
     /// A dispatcher whose page nobody has used, and that loses patience sooner than a server.
@@ -56,8 +73,29 @@ impl Bench {
                 ..Deadlines::default()
             },
             pictures: Some(self.pictures.clone()),
+            conversations: Some(REMEMBERED),
+            history: Some(self.chats.clone()),
             ..DispatchOptions::default()
         })
+    }
+
+    /// Waits until the chats of all that was answered are known. False if that takes too long.
+    pub(super) async fn remembers(&self) -> bool {
+        self.chats.flush(WRITTEN).await.is_ok()
+    }
+
+    pub(super) async fn stop(self) {
+        // What is not written is not missed.
+        self.chats.close(WRITTEN).await;
+        self.host.stop().await;
+    }
+}
+
+/// Asks, and waits for the whole answer.
+pub(super) async fn answer(bench: &Bench, dispatcher: &Dispatcher, request: Request) -> Answered {
+    match ask(bench, dispatcher, request).await {
+        Ok(job) => host::collect(job).await,
+        Err(failure) => Answered::refused(failure),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The cases: what each puts the site into, asks, and expects.
 
+mod first;
 mod special;
 mod standard;
 
@@ -11,8 +12,9 @@ use bytes::Bytes;
 
 use super::bench::{self, Bench};
 use super::expect::{self, Problems};
-use super::report::{Case, Verdict};
+use super::report::{Case, Problem, Verdict};
 use crate::chat::{Attachment, FailureKind, Part, Request, Role, Turn};
+use crate::dispatch::Dispatcher;
 use crate::kit::host::{self, Answered};
 use crate::lab::replica::Twist;
 use crate::lab::replica::spec::{CaseSpec, Expect, MessageSpec, RoleName};
@@ -54,6 +56,8 @@ enum Kind {
 #[derive(Debug, Clone, Default)]
 struct Question {
     model: String,
+    /// Asked before the case, which goes on with that chat.
+    first: Option<String>,
     messages: Vec<MessageSpec>,
     /// Names of files of the fixtures.
     attachments: Vec<String>,
@@ -79,7 +83,7 @@ pub(super) async fn run(bench: &Bench, plan: &Plan) -> Case {
     if let Some((why, verdict)) = &plan.left_out {
         case.verdict = *verdict;
         if *verdict == Verdict::Failed {
-            case.problems.push(super::report::Problem {
+            case.problems.push(Problem {
                 expected: format!("fixtures/site.toml says how the site is in the state `{}`", plan.state),
                 seen: why.clone(),
             });
@@ -131,26 +135,45 @@ fn tell(bench: &Bench, case: &mut Case, answered: &Answered, started: Instant) {
 }
 
 async fn play(bench: &Bench, plan: &Plan, problems: &mut Problems) -> Answered {
-    let nothing = |message: &str| Answered::refused(host::lost(message));
-    if let Err(error) = bench.replica.enter(&plan.state, plan.twist).await {
-        problems.add(format!("the state `{}` can be set up", plan.state), error);
-        return nothing("it was not asked");
-    }
-    let request = match plan.question.request(bench, &plan.name) {
-        Ok(request) => request,
-        Err(error) => {
-            problems.add("a question that can be asked", error);
-            return nothing("it was not asked");
+    let dispatcher = bench.dispatcher();
+    let answered = match prepare(bench, &dispatcher, plan).await {
+        Ok(request) => play_prepared(bench, &dispatcher, plan, request, problems).await,
+        Err(problem) => {
+            problems.0.push(problem);
+            Answered::refused(host::lost("it was not asked"))
         }
     };
-    let dispatcher = bench.dispatcher();
+    bench.host.end(dispatcher).await;
+    answered
+}
+
+/// The question, and the site in the state in which it is to be asked.
+async fn prepare(bench: &Bench, dispatcher: &Dispatcher, plan: &Plan) -> Result<Request, Problem> {
+    let asked = plan.question.request(bench, &plan.name);
+    let mut request = asked.map_err(|seen| Problem { expected: "a question that can be asked".into(), seen })?;
+    if let Some(first) = &plan.question.first {
+        request = first::ask(bench, dispatcher, first, request).await?;
+    }
+    enter(bench, &plan.state, plan.twist).await?;
+    Ok(request)
+}
+
+async fn enter(bench: &Bench, state: &str, twist: Twist) -> Result<(), Problem> {
+    let entered = bench.replica.enter(state, twist).await;
+    entered.map_err(|seen| Problem { expected: format!("the state `{state}` can be set up"), seen })
+}
+
+async fn play_prepared(
+    bench: &Bench,
+    dispatcher: &Dispatcher,
+    plan: &Plan,
+    request: Request,
+    problems: &mut Problems,
+) -> Answered {
     let answered = match plan.kind {
-        Kind::Cancel => special::cancel(bench, &dispatcher, request, problems).await,
-        Kind::Killed => special::killed(bench, &dispatcher, request, problems).await,
-        _ => match bench::ask(bench, &dispatcher, request).await {
-            Ok(job) => host::collect(job).await,
-            Err(failure) => Answered::refused(failure),
-        },
+        Kind::Cancel => special::cancel(bench, dispatcher, request, problems).await,
+        Kind::Killed => special::killed(bench, dispatcher, request, problems).await,
+        _ => bench::answer(bench, dispatcher, request).await,
     };
     let seen = bench.replica.seen().borrow().clone();
     match plan.kind {
@@ -164,7 +187,6 @@ async fn play(bench: &Bench, plan: &Plan, problems: &mut Problems) -> Answered {
         Kind::Foreign => special::foreign(plan.twist, &answered, &seen, problems),
         Kind::Cancel | Kind::Killed => {}
     }
-    bench.host.end(dispatcher).await;
     answered
 }
 
@@ -218,6 +240,7 @@ fn own(spec: &CaseSpec, model: &str, prompt: &str) -> Plan {
         twist: Twist::None,
         question: Question {
             model: spec.model.clone().unwrap_or_else(|| model.to_owned()),
+            first: spec.first.clone(),
             messages: messages(&spec.messages, spec.prompt.as_deref(), prompt),
             attachments: spec.attachments.clone(),
             settings: spec.settings.clone(),

@@ -110,6 +110,9 @@ impl Plan {
             if let Some(state) = case.state.as_deref().filter(|state| !known.contains(state)) {
                 note(place.clone(), Err(format!("no route and no [states.{state}] knows the state {state:?}")));
             }
+            if case.first.is_some() && case.temporary {
+                note(place.clone(), Err("a chat that goes on (first) is not temporary".into()));
+            }
             for name in &case.attachments {
                 note(place.clone(), files.bytes(name).map(drop));
             }
@@ -419,4 +422,20 @@ pub(super) fn request_fits(spec: &super::spec::RequestSpec, asked: Asked<'_>) ->
         When { json: spec.json.clone(), contains: spec.contains.clone(), text: spec.text.clone(), ..When::default() };
     let method = spec.method.as_deref().is_none_or(|method| method == asked.method);
     Ok(pattern(&spec.url)?.matches(asked.url) && method && conditions(&when)?.hold(asked))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chat_that_goes_on_is_not_temporary() {
+        let read = |temporary: bool| {
+            let text = format!("[[cases]]\nname = \"next\"\nfirst = \"Hello\"\ntemporary = {temporary}");
+            Plan::read(toml::from_str(&text).unwrap(), Files::new(std::path::Path::new(".")))
+        };
+        assert!(read(false).is_ok());
+        let wrong = read(true).unwrap_err();
+        assert!(wrong.len() == 1 && wrong[0].starts_with("cases[0]: ") && wrong[0].contains("first"), "{wrong:?}");
+    }
 }

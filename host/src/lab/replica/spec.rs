@@ -215,6 +215,8 @@ pub struct CaseSpec {
     pub name: String,
     pub state: Option<String>,
     pub model: Option<String>,
+    /// Asked before the case, in the state `ok`: the case goes on with that chat.
+    pub first: Option<String>,
     pub prompt: Option<String>,
     pub messages: Vec<MessageSpec>,
     pub attachments: Vec<String>,

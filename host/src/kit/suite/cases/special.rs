@@ -115,18 +115,15 @@ pub(super) async fn cancel(
 
 /// The rest of the case: the account is of use again.
 async fn answered_again(bench: &Bench, dispatcher: &Dispatcher, request: Request, problems: &mut Problems) -> Answered {
-    if let Err(error) = bench.replica.enter("ok", Twist::None).await {
-        problems.add("the state `ok` can be set up", error);
+    if let Err(problem) = super::enter(bench, "ok", Twist::None).await {
+        problems.0.push(problem);
     }
     let request = Request {
         model: standard_model(bench, &request),
         turns: vec![super::turn(&super::user(&prompt(bench)))],
         ..request
     };
-    let answered = match bench::ask(bench, dispatcher, request).await {
-        Ok(job) => host::collect(job).await,
-        Err(failure) => Answered::refused(failure),
-    };
+    let answered = bench::answer(bench, dispatcher, request).await;
     problems.unless(answered.result.is_ok(), "the next request is answered", expect::outcome(&answered));
     answered
 }
