@@ -3,6 +3,12 @@
 import { adapter, done, fail, rateLimited, remaining, Sse, Utf8 } from "./webai.js";
 
 const COMPLETION = "https://chat.deepseek.com/api/v0/chat/completion";
+// A chat's address, before its id; what was said in a chat.
+const CHAT = "https://chat.deepseek.com/a/chat/s/";
+const MESSAGE = "css=.ds-message";
+// In which time the site shows that, and then who is signed in: both together leave time before the host's deadline for sending.
+const SHOWN = 5000;
+const SIGNED_IN = 3000;
 const COMPOSER = 'css=textarea.ds-scroll-area, textarea#chat-input, textarea[placeholder*="DeepSeek"]';
 // Send and stop are one element. With an empty box it can be pressed only while an answer comes.
 const SEND = 'css=input[type="file"] + div[role="button"][aria-disabled="false"]';
@@ -15,25 +21,24 @@ const MODES = { instant: "default", expert: "expert", vision: "vision" };
 const REFERENCE = /\[(?:reference|citation):[^\]]*\]/g;
 const REFERENCE_BEGUN = /\[(?:[a-z]*|(?:reference|citation):[^\]]*)$/;
 
-function probe(page) {
+function probe(page, timeout) {
   page.step("see who is signed in");
   const signs = [CHALLENGE, SIGN_IN, COMPOSER];
-  page.attribute(signs.map((sign) => `(${sign})`).join(" | "), "id");
+  page.attribute(signs.map((sign) => `(${sign})`).join(" | "), "id", timeout);
   return { tag: ["challenge", "signed-out", "signed-in"][signs.findIndex((sign) => page.count(sign) > 0)] };
 }
 
 function generate(page, reply, request) {
-  page.step("open a new chat");
-  page.backToEntry();
-  const account = probe(page).tag;
-  if (account === "challenge") throw fail("challenge", "DeepSeek wants a person");
-  if (account === "signed-out") throw fail("login-required", "nobody is signed in to DeepSeek");
-  const mode = chooseModel(page, request.model());
+  const [chat, newTurn] = [request.conversation(), request.newTurn()];
+  const goesOn = chat != null && newTurn != null;
+  if (goesOn) openChat(page, CHAT + chat);
+  else openNewChat(page, request.model());
+  const mode = MODES[request.model()];
   page.step("set thinking and search");
   toggle(page, DEEP_THINK, request.setting("reasoning-effort"));
   toggle(page, SEARCH, request.setting("web-search"));
   page.step("type the prompt");
-  page.fill(COMPOSER, request.prompt());
+  page.fill(COMPOSER, goesOn ? newTurn : request.prompt());
   attach(page, request.attachments());
 
   page.step("send");
@@ -47,19 +52,54 @@ function generate(page, reply, request) {
   return { ...outcome, conversation };
 }
 
-// The mode is fixed with the first message, so this wants a new chat.
-function chooseModel(page, model) {
+function signedIn(page, timeout) {
+  const account = probe(page, timeout).tag;
+  if (account === "challenge") throw fail("challenge", "DeepSeek wants a person");
+  if (account === "signed-out") throw fail("login-required", "nobody is signed in to DeepSeek");
+}
+
+// A site that has deleted the chat leads elsewhere, or shows nothing of it; so does one where nobody is signed in. The chat's mode is fixed,
+// and is offered no more.
+function openChat(page, url) {
+  page.step("open the chat");
+  page.goto(url);
+  if (isShown(page, url)) return;
+  try {
+    signedIn(page, SIGNED_IN);
+  } catch (error) {
+    // A page that only says that there is no such chat has nothing that is known here.
+    if ((error.tag ?? error.payload?.tag) !== "not-found") throw error;
+  }
+  throw fail("other", { code: "conversation-gone", message: "DeepSeek has this chat no more" });
+}
+
+function isShown(page, url) {
+  const shown = page.expect({ tag: "attached", val: MESSAGE });
+  const until = remaining() - SHOWN;
+  // That the page has another address is an event too.
+  while (page.url().startsWith(url)) {
+    const event = page.next(Math.max(0, remaining() - until));
+    if (event == null) return false;
+    if (event.source === shown && event.body.tag === "reached") return true;
+  }
+  return false;
+}
+
+// The mode is fixed with the first message, so it is chosen here.
+function openNewChat(page, model) {
+  page.step("open a new chat");
+  page.backToEntry();
+  signedIn(page);
   page.step("choose the model");
   const mode = MODES[model];
   const button = `css=div[data-model-type="${mode}"]`;
   if (page.count(button) === 0) {
     // An account without the choice has the default.
-    if (mode === "default" && page.count("css=div[data-model-type]") === 0) return mode;
+    if (mode === "default" && page.count("css=div[data-model-type]") === 0) return;
     throw fail("model-unavailable", `DeepSeek does not offer ${model} to this account now`);
   }
   if (!page.checked(button)) page.click(button);
   if (!page.checked(button)) throw fail("model-unavailable", `${model} could not be chosen`);
-  return mode;
 }
 
 // The site remembers its toggles between chats, so they are read first. Without a wish they stay as they are.

@@ -3,10 +3,14 @@
 mod wire;
 
 use webai_adapter::{
-    Account, Adapter, Answer, Failure, Filter, Outcome, Page, Reply, Request, Seconds, register, signs,
+    Account, Adapter, Answer, Failure, Filter, Outcome, Page, Reply, Request, Seconds, chat, register, signs,
 };
 
 const COMPLETION: &str = "https://chat.deepseek.com/api/v0/chat/completion";
+/// A chat's address, before its id.
+const CHAT: &str = "https://chat.deepseek.com/a/chat/s/";
+/// What was said in a chat.
+const MESSAGE: &str = "css=.ds-message";
 const COMPOSER: &str = "css=textarea.ds-scroll-area, textarea#chat-input, textarea[placeholder*=\"DeepSeek\"]";
 /// Send and stop are one element. With an empty box it can be pressed only while an answer comes.
 const SEND: &str = "css=input[type=\"file\"] + div[role=\"button\"][aria-disabled=\"false\"]";
@@ -28,19 +32,27 @@ impl Adapter for DeepSeek {
     }
 
     fn generate(page: &Page, reply: &Reply, request: &Request) -> Result<Outcome, Failure> {
-        page.step("open a new chat");
-        page.back_to_entry()?;
-        match Self::probe(page)? {
-            Account::Challenge => return Err(Failure::Challenge("DeepSeek wants a person".into())),
-            Account::SignedOut => return Err(Failure::LoginRequired("nobody is signed in to DeepSeek".into())),
-            _ => {}
-        }
-        let mode = choose_model(page, &request.model())?;
+        let model = request.model();
+        let mode = mode(&model)?;
+        let prompt = match (request.conversation(), request.new_turn()) {
+            // Its mode is fixed, and is offered no more.
+            (Some(id), Some(new_turn)) => {
+                chat::open(page, &format!("{CHAT}{id}"), MESSAGE, || signed_in(page))?;
+                new_turn
+            }
+            _ => {
+                page.step("open a new chat");
+                page.back_to_entry()?;
+                signed_in(page)?;
+                choose_mode(page, &model, mode)?;
+                request.prompt()
+            }
+        };
         page.step("set thinking and search");
         toggle(page, DEEP_THINK, request.setting("reasoning-effort").map(|effort| is_on(&effort)))?;
         toggle(page, SEARCH, request.setting("web-search").map(|search| is_on(&search)))?;
         page.step("type the prompt");
-        page.fill(COMPOSER, &request.prompt())?;
+        page.fill(COMPOSER, &prompt)?;
         attach(page, request)?;
 
         page.step("send");
@@ -56,30 +68,38 @@ impl Adapter for DeepSeek {
 
 register!(DeepSeek);
 
-/// Chooses the mode, which the wire names as its button does. It is fixed with the first message, so this wants a new chat.
-fn choose_model(page: &Page, model: &str) -> Result<&'static str, Failure> {
-    page.step("choose the model");
-    let mode = match model {
+fn signed_in(page: &Page) -> Result<(), Failure> {
+    match DeepSeek::probe(page)? {
+        Account::Challenge => Err(Failure::Challenge("DeepSeek wants a person".into())),
+        Account::SignedOut => Err(Failure::LoginRequired("nobody is signed in to DeepSeek".into())),
+        _ => Ok(()),
+    }
+}
+
+/// What the wire and the buttons call a model.
+fn mode(model: &str) -> Result<&'static str, Failure> {
+    Ok(match model {
         "instant" => "default",
         "expert" => "expert",
         "vision" => "vision",
         _ => return Err(Failure::ModelUnavailable(format!("DeepSeek has no model {model:?}"))),
-    };
+    })
+}
+
+/// The mode is fixed with the first message, so this wants a new chat.
+fn choose_mode(page: &Page, model: &str, mode: &str) -> Result<(), Failure> {
+    page.step("choose the model");
     let button = format!("css=div[data-model-type=\"{mode}\"]");
     if page.count(&button)? == 0 {
         // An account without the choice has the default.
         let no_choice = mode == "default" && page.count("css=div[data-model-type]")? == 0;
         let none = || Failure::ModelUnavailable(format!("DeepSeek does not offer {model} to this account now"));
-        return if no_choice { Ok(mode) } else { Err(none()) };
+        return if no_choice { Ok(()) } else { Err(none()) };
     }
     if !page.checked(&button)? {
         page.click(&button)?;
     }
-    if page.checked(&button)? {
-        Ok(mode)
-    } else {
-        Err(Failure::ModelUnavailable(format!("{model} could not be chosen")))
-    }
+    if page.checked(&button)? { Ok(()) } else { Err(Failure::ModelUnavailable(format!("{model} could not be chosen"))) }
 }
 
 fn is_on(setting: &str) -> bool {
@@ -119,7 +139,7 @@ fn attach(page: &Page, request: &Request) -> Result<(), Failure> {
 
 /// The chat's id is in the address only.
 fn conversation(url: &str) -> Option<String> {
-    let (_, id) = url.split_once("/a/chat/s/")?;
+    let id = url.strip_prefix(CHAT)?;
     Some(id.split(['?', '#', '/']).next()?.to_owned())
 }
 

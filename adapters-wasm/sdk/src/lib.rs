@@ -29,12 +29,13 @@
 //!
 //! Parsers of what sites send, each taking bytes as they come, cut anywhere: [`sse`], [`patch`], [`length_frames`], [`array_items`],
 //! [`connect`], [`socket_io`]; and [`snapshot`], [`markers`], [`data_uri`], [`halves`] for what is in it.
-//! [`Answer`] reads one answer with a [`Wire`] made of them.
+//! [`Answer`] reads one answer with a [`Wire`] made of them. [`chat`] opens a chat that goes on.
 
 mod answer;
 pub mod array_items;
 #[doc(hidden)]
 pub mod bindings;
+pub mod chat;
 pub mod connect;
 pub mod data_uri;
 mod discovery;
