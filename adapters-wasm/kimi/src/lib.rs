@@ -3,16 +3,20 @@
 mod wire;
 
 use webai_adapter::{
-    Account, Adapter, Answer, Failure, Filter, Outcome, Page, Reply, Request, Seconds, register, signs,
+    Account, Adapter, Answer, Failure, Filter, Outcome, Page, Reply, Request, Seconds, chat, register, signs,
 };
 
 const CHAT: &str = "https://www.kimi.com/apiv2/kimi.gateway.chat.v1.ChatService/Chat";
+/// What was said in a chat.
+const MESSAGE: &str = "css=.segment-assistant";
 const COMPOSER: &str = "css=.chat-input-editor";
 /// One element in three states: with nothing to send, with something, and while an answer comes.
 const SEND: &str = "css=.send-button-container:not(.disabled):not(.stop)";
 const STOP: &str = "css=.send-button-container.stop";
 const SIGN_IN: &str = "(css=.phone-login-action) | (role=button[name=/^(log in|\u{767b}\u{5f55})$/i]) >> visible=true";
 const MODEL: &str = "css=.current-model .model-name";
+/// A file of a message, or of the one that is being written.
+const CARD: &str = "css=.file-card-container, .image-thumbnail";
 
 struct Kimi;
 
@@ -27,19 +31,23 @@ impl Adapter for Kimi {
     }
 
     fn generate(page: &Page, reply: &Reply, request: &Request) -> Result<Outcome, Failure> {
-        let signed_out = || Failure::LoginRequired("nobody is signed in to Kimi".into());
-        page.step("open a new chat");
-        page.back_to_entry()?;
-        match Self::probe(page)? {
-            Account::Challenge => return Err(Failure::Challenge("Kimi wants a person".into())),
-            Account::SignedOut => return Err(signed_out()),
-            _ => {}
-        }
+        let (chat, prompt) = match (request.conversation(), request.new_turn()) {
+            (Some(id), Some(new_turn)) => {
+                chat::open(page, &format!("https://www.kimi.com/chat/{id}"), MESSAGE, || signed_in(page))?;
+                (Some(id), new_turn)
+            }
+            _ => {
+                page.step("open a new chat");
+                page.back_to_entry()?;
+                signed_in(page)?;
+                (None, request.prompt())
+            }
+        };
         choose_model(page, &request.model())?;
         attach(page, request)?;
 
         page.step("type the prompt");
-        page.fill(COMPOSER, &request.prompt())?;
+        page.fill(COMPOSER, &prompt)?;
 
         page.step("send");
         // Without a session the composer is there all the same, and sending opens the sign-in dialog.
@@ -48,11 +56,23 @@ impl Adapter for Kimi {
         page.click(SEND)?;
 
         page.step("read the answer");
-        answer.read(reply, &mut wire::Stream::default())
+        answer.read(reply, &mut wire::Stream::of(chat))
     }
 }
 
 register!(Kimi);
+
+fn signed_out() -> Failure {
+    Failure::LoginRequired("nobody is signed in to Kimi".into())
+}
+
+fn signed_in(page: &Page) -> Result<(), Failure> {
+    match Kimi::probe(page)? {
+        Account::Challenge => Err(Failure::Challenge("Kimi wants a person".into())),
+        Account::SignedOut => Err(signed_out()),
+        _ => Ok(()),
+    }
+}
 
 fn choose_model(page: &Page, model: &str) -> Result<(), Failure> {
     page.step("choose the model");
@@ -77,14 +97,17 @@ fn choose_model(page: &Page, model: &str) -> Result<(), Failure> {
     }
 }
 
-/// A file's card shows when the site has it.
+/// A file's card shows when the site has it. A chat that goes on has those of earlier messages too.
 fn attach(page: &Page, request: &Request) -> Result<(), Failure> {
     let files = request.attachment_indices();
-    let Some(last) = files.last() else { return Ok(()) };
+    if files.is_empty() {
+        return Ok(());
+    }
     page.step("attach files");
+    let before = page.count(CARD)? as usize;
     page.attach("css=input[type=\"file\"]", &files)?;
     page.step("wait for the uploads");
-    let card = format!("css=.file-card-container, .image-thumbnail >> nth={last}");
-    page.within(Seconds(60), |page| page.text(&card))?;
+    let last = format!("{CARD} >> nth={}", before + files.len() - 1);
+    page.within(Seconds(60), |page| page.text(&last))?;
     Ok(())
 }

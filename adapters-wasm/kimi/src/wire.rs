@@ -131,6 +131,11 @@ impl Wire for Stream {
 }
 
 impl Stream {
+    /// In this chat, or in a new one.
+    pub(crate) fn of(chat: Option<String>) -> Self {
+        Self { conversation: chat, ..Self::default() }
+    }
+
     fn envelope(&mut self, envelope: &Envelope, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
         let event: Event = serde_json::from_slice(&envelope.data).map_err(|e| changed(&e.to_string()))?;
         self.over |= envelope.is_end();

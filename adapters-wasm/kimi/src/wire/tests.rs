@@ -32,6 +32,15 @@ fn reads_an_answer_without_the_echo() {
 }
 
 #[test]
+fn a_chat_that_goes_on_keeps_its_name_if_the_wire_says_none() {
+    let mut stream = Stream::of(Some("chat-0".into()));
+    stream.bytes(&bytes(r#"{"done":{}}"#)).unwrap();
+    assert_eq!(stream.conversation().as_deref(), Some("chat-0"));
+    stream.bytes(&bytes(ANSWER)).unwrap();
+    assert_eq!(stream.conversation().as_deref(), Some("chat-1"));
+}
+
+#[test]
 fn reads_thoughts_sources_and_a_rewriting() {
     let (_, pieces) = run(SEARCH, 3);
     let at = pieces.iter().position(|piece| *piece == Piece::Restart).unwrap();
