@@ -50,14 +50,16 @@ test: ## everything: format, lints, dependencies, unit, integration in a real Ch
 
 lab: ## the tests with real chat applications: what `make test` has of them, and Open WebUI
 	@scripts/setup build browser llama-cpp open-webui
-	$(TEST_ENV) cargo test --locked --workspace --test lab --no-run
+	$(TEST_ENV) cargo test --locked --workspace --test integration --no-run
 	$(TEST_ENV) scripts/build-adapters $(DEBUG)
-	$(TEST_ENV) cargo test --locked --workspace --test lab -- --include-ignored --nocapture --test-threads 1
+	$(TEST_ENV) cargo test --locked --workspace --test integration -- lab:: --include-ignored --nocapture --test-threads 1
 
 check: ## format and lints alone
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
+# What .config/nextest.toml gives the whole machine.
+ALONE := chaos:: soak:: adapter_kit:: adapter_watch::
 # Tests run against the debug program, and adapters made as they ship. The program is built by the same call as the tests: cargo
 # unites the features of what it builds in one call, and another selection would compile wasmtime a second time.
 test-rust:
@@ -66,7 +68,8 @@ test-rust:
 	if cargo nextest --version >/dev/null 2>&1; then \
 		$(TEST_ENV) cargo nextest run --locked --workspace; \
 	else \
-		$(TEST_ENV) cargo test --locked --workspace --lib --bins --tests; \
+		$(TEST_ENV) cargo test --locked --workspace --lib --bins --tests -- $(ALONE:%=--skip %) && \
+		$(TEST_ENV) cargo test --locked --workspace --test integration -- $(ALONE) --test-threads 1; \
 	fi
 	$(TEST_ENV) cargo test --locked --workspace --doc
 
@@ -86,13 +89,13 @@ chaos: ## everything that goes wrong, for minutes: a report in target/chaos (CHA
 	@$(MAKE) build
 	@mkdir -p target/chaos
 	$(TEST_ENV) TEST_PROGRAM=$(CURDIR)/$(RELEASE) CHAOS_SECONDS=$${CHAOS_SECONDS:-300} CHAOS_SEED=$${CHAOS_SEED:-$$RANDOM} CHAOS_REPORT=$(CURDIR)/target/chaos/report.json \
-		cargo test --locked --workspace --test chaos -- --nocapture
+		cargo test --locked --workspace --test integration -- chaos:: --nocapture
 
 soak: ## thousands of requests: figures and plots in target/soak (SOAK_REQUESTS=5000)
 	@scripts/setup build browser
 	@$(MAKE) build
 	$(TEST_ENV) TEST_PROGRAM=$(CURDIR)/$(RELEASE) SOAK_REQUESTS=$${SOAK_REQUESTS:-5000} SOAK_OUT=$(CURDIR)/target/soak \
-		cargo test --locked --workspace --test soak -- --nocapture
+		cargo test --locked --workspace --test integration -- soak:: --nocapture
 
 fuzz: ## look for input that breaks a parser (FUZZ="selector manifest": those alone; SECONDS_EACH=60)
 	@scripts/setup build

@@ -1,22 +1,12 @@
 //! Accounts of the real program: in, out, over a kill and at the start, by the command line; and signing in by hand.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
-
-#[cfg(test)]
-mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::Server;
 use base64::Engine as _;
 use serde_json::json;
-use support::Server;
 use webai2api::browser::cdp;
 use webai2api::session::{Secret, archive};
 
@@ -43,7 +33,6 @@ fn account(server: &Server, args: &[&str]) -> Output {
     command.stdin(Stdio::null()).output().unwrap()
 }
 
-#[cfg(test)]
 fn done(output: &Output) -> String {
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}");

@@ -1,11 +1,4 @@
 //! The author's kit, as its user has it: commands, and what they print.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,13 +1,4 @@
 //! `adapter watch`: what an author writes is built and served at every save, and its log is in the terminal.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking, their helpers too"
-)]
-
-mod support;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -15,9 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use crate::support::Server;
+use crate::support::client::{Client, ask};
 use rustix::process::{Pid, Signal, kill_process};
-use support::Server;
-use support::client::{Client, ask};
 
 /// Building an adapter twice over, on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(150);

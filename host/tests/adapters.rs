@@ -1,22 +1,13 @@
 //! Adapters that an operator drops in: they wait for approval, are swapped, rolled back, switched off and removed.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking, their helpers too"
-)]
-
-mod support;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::support::Server;
+use crate::support::client::{Client, ask, script};
+use crate::support::site::Site;
 use serde_json::Value;
-use support::Server;
-use support::client::{Client, ask, script};
-use support::site::Site;
 
 /// Adapters of the test's own: none bundled, packed ones to drop in.
 struct Bench {
@@ -61,7 +52,7 @@ impl Bench {
 
     fn pack(&self, module: &Path, manifest: &str) -> PathBuf {
         let output = self.scratch.path().join("packed.wasm");
-        support::guest::pack(module, manifest, &output);
+        crate::support::guest::pack(module, manifest, &output);
         output
     }
 
@@ -85,7 +76,7 @@ impl Bench {
 }
 
 fn demo() -> PathBuf {
-    support::guest::bundled("demo")
+    crate::support::guest::bundled("demo")
 }
 
 /// The command line against a server.
@@ -110,7 +101,7 @@ fn refused(bench: &Bench, server: &Server, args: &[&str]) -> String {
 
 /// What the command line's JSON says of the adapter once it is so.
 async fn until(bench: &Bench, server: &Server, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-    let deadline = tokio::time::Instant::now() + support::client::PATIENCE;
+    let deadline = tokio::time::Instant::now() + crate::support::client::PATIENCE;
     loop {
         let list: Value = serde_json::from_str(&told(bench, server, &["list", "--json"])).unwrap();
         let entry = list["adapters"].as_array().unwrap().iter().find(|entry| entry["id"] == "demo");
@@ -275,9 +266,9 @@ async fn swaps_under_a_steady_load_lose_nothing() {
                     // Slow enough that a swap comes in the middle of it, and leaves the machine time to compile.
                     let stream = client.stream(script(&format!("tokens=30 rate=10 mark=load{n}"))).await;
                     let events = stream.rest().await;
-                    let text = support::client::joined(&events, "content");
+                    let text = crate::support::client::joined(&events, "content");
                     assert_eq!(text, whole_text);
-                    assert!(events.contains(&support::client::Event::Done), "{events:?}");
+                    assert!(events.contains(&crate::support::client::Event::Done), "{events:?}");
                     whole += 1;
                 }
                 whole

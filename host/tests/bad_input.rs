@@ -1,21 +1,12 @@
 //! Bad input of every kind: a clear error, and the server lives on.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
-
-mod support;
 
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::Server;
 use serde_json::{Value, json};
-use support::Server;
 
 const CHAT: &str = "/v1/chat/completions";
 

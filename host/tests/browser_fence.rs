@@ -1,18 +1,8 @@
 //! Where a page may go, in a real Chromium, with pages that try to leave.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
 
-#[cfg(test)]
-mod browser_support;
-
+use crate::browser_support::*;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use browser_support::*;
 use webai2api::browser::{Page, PageError};
 
 const SECRET: &str = "?secret=1";

@@ -1,20 +1,10 @@
 //! Starting, losing, restarting and stopping a real Chromium.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
-
-#[cfg(test)]
-mod browser_support;
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Stdio;
 
-use browser_support::*;
+use crate::browser_support::*;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use webai2api::browser::{CloseReason, Instance, InstanceOptions, InstanceState, PageError, Profile, find};
 
@@ -45,7 +35,7 @@ async fn a_killed_browser_is_started_again() {
     assert_eq!(page.url().await, Err(PageError::Closed));
     let (_, again) = ready(&instance).await;
     assert_ne!(pid, again);
-    browser_support::page(&instance).await;
+    crate::browser_support::page(&instance).await;
     instance.stop().await;
     assert!(!is_alive(again));
 }
@@ -71,7 +61,6 @@ fn lasting(folder: &Path, site: Option<&Site>) -> InstanceOptions {
     options("test", Profile::Dir(folder.to_owned()), site.map(Site::guard))
 }
 
-#[cfg(test)]
 async fn failed(options: InstanceOptions) -> String {
     let instance = Instance::spawn(options);
     let state = until(&instance, |state| !matches!(state, InstanceState::Starting)).await;
@@ -91,7 +80,6 @@ async fn says_that_there_is_no_chromium() {
 }
 
 /// A program in the place of Chromium.
-#[cfg(test)]
 fn stand_in(folder: &Path, script: &str) -> std::path::PathBuf {
     let path = folder.join("chromium");
     std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
@@ -226,7 +214,7 @@ async fn a_host_to_be_killed() {
 #[tokio::test]
 async fn no_browser_outlives_a_killed_host() {
     let mut host = tokio::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "a_host_to_be_killed", "--nocapture"])
+        .args(["--ignored", "--exact", "browser_instance::a_host_to_be_killed", "--nocapture"])
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()

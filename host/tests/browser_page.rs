@@ -1,19 +1,9 @@
 //! Opening pages and addresses in a real Chromium.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
-
-#[cfg(test)]
-mod browser_support;
 
 use std::time::Duration;
 
+use crate::browser_support::*;
 use axum::response::{IntoResponse, Response};
-use browser_support::*;
 use webai2api::browser::guard::{Guard, GuardOptions, Mapping, Unmapped};
 use webai2api::browser::{CloseReason, DialogInfo, EventBody, Page, PageError};
 
@@ -56,7 +46,7 @@ async fn a_crashed_tab_is_told() {
     let site = Site::start(pages).await;
     let instance = instance(&site).await;
     let page = page(&instance).await;
-    let other = browser_support::page(&instance).await;
+    let other = crate::browser_support::page(&instance).await;
     let mut closed = page.closed();
     page.crash_for_tests();
     let reason = tokio::time::timeout(PATIENCE, closed.wait_for(Option::is_some)).await.unwrap().unwrap().clone();
@@ -66,7 +56,6 @@ async fn a_crashed_tab_is_told() {
     instance.stop().await;
 }
 
-#[cfg(test)]
 async fn closed(page: &Page) -> CloseReason {
     let mut closed = page.closed();
     let reason = tokio::time::timeout(PATIENCE, closed.wait_for(Option::is_some)).await.unwrap().unwrap().clone();

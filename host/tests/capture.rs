@@ -1,18 +1,7 @@
 //! Everything that a page receives reaches who listens: each trap of capture is provoked by a real site in a real Chromium.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
 
-#[cfg(test)]
-#[path = "capture/lab.rs"]
-mod lab;
-#[cfg(test)]
-#[path = "capture/site.rs"]
-mod site;
+pub(crate) mod lab;
+pub(crate) mod site;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -378,7 +367,6 @@ fn a_frame_of_another_origin_in_the_same_process_is_not_read() {
     test_without_fission(foreign_frames);
 }
 
-#[cfg(test)]
 async fn foreign_frames(lab: Arc<Lab>, site: Arc<Site>) {
     let page = lab.page().await;
     page.listen(everything()).unwrap();

@@ -2,33 +2,22 @@
 //! site's network goes, the disk fills up, the configuration changes, and clients vanish. What must hold is looked at from outside.
 //!
 //! `make chaos` is the long form (`CHAOS_SECONDS`, `CHAOS_SEED`); see docs/reliability.md.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "tests report by panicking, and this one prints its report"
-)]
 
-#[path = "chaos/load.rs"]
 mod load;
-#[path = "chaos/mischief.rs"]
 mod mischief;
-mod support;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::support::client::{Client, ask};
+use crate::support::process::{self, uses};
+use crate::support::site::Site;
+use crate::support::{Server, guest, number};
 use load::{Asker, Tally, own_text};
 use mischief::{Disk, Mischief, Versions, at_port, config};
 use serde_json::{Value, json};
-use support::client::{Client, ask};
-use support::process::{self, uses};
-use support::site::Site;
-use support::{Server, guest, number};
 
 /// The longest that a request may take, whatever happens: its stages' deadlines, and two more tries.
 const DEADLINE: Duration = Duration::from_secs(90);

@@ -1,18 +1,9 @@
 //! A client that goes away stops the site, and the page is free for the next one.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
 
-mod support;
-
+use crate::support::Server;
+use crate::support::client::{Client, ask, script, streaming};
+use crate::support::site::{Site, marked};
 use serde_json::Value;
-use support::Server;
-use support::client::{Client, ask, script, streaming};
-use support::site::{Site, marked};
 
 const CONFIG: &str = "
 adapters: {pages: 1}

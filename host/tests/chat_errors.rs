@@ -1,18 +1,9 @@
 //! Every way in which a site fails has its own status and code, and none of them makes a client send a prompt twice.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
 
-mod support;
-
+use crate::support::Server;
+use crate::support::client::{Answer, Client, Event, ask, joined, script, streaming};
+use crate::support::site::Site;
 use serde_json::{Value, json};
-use support::Server;
-use support::client::{Answer, Client, Event, ask, joined, script, streaming};
-use support::site::Site;
 
 /// What the site says, and the status and code that a client gets once the prompt has been sent.
 const REFUSALS: [(&str, u16, &str); 10] = [

@@ -1,17 +1,8 @@
 //! Nothing waits for the end of an answer: each piece is with the client before the site says the next.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
 
-mod support;
-
-use support::Server;
-use support::client::{Client, Event, ask, joined, script, streaming};
-use support::site::Site;
+use crate::support::Server;
+use crate::support::client::{Client, Event, ask, joined, script, streaming};
+use crate::support::site::Site;
 
 #[tokio::test]
 async fn every_piece_arrives_before_the_site_goes_on() {

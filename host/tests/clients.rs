@@ -1,20 +1,11 @@
 //! The clients that people really use, as they come from their registries.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
-
-mod support;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::Server;
-use support::site::Site;
+use crate::support::Server;
+use crate::support::site::Site;
 
 /// Where `scripts/setup clients` puts them.
 fn installed(what: &str) -> PathBuf {

@@ -1,14 +1,6 @@
 //! The contract holds what it promised: `wit/` is compared with the version that was published last, after the rules of
 //! `wit/README.md`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking, their helpers too"
-)]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

@@ -1,21 +1,11 @@
 //! An adapter changes what the page sends, saves files, remembers, and says which models there are: through the real program.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking, their helpers too"
-)]
-
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use support::Server;
-use support::client::{Client, ask};
+use crate::support::Server;
+use crate::support::client::{Client, ask};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()

@@ -1,19 +1,10 @@
 //! `webai2api doctor` on a good machine, and on ones where something is wrong.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
-
-mod support;
 
 use std::net::TcpListener;
 use std::path::Path;
 
+use crate::support::{Builder, Ended, Server};
 use serde_json::Value;
-use support::{Builder, Ended, Server};
 
 /// Runs it with `--json`, and gives what it said.
 fn examined(builder: Builder) -> (Ended, Value) {

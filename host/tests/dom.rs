@@ -1,19 +1,9 @@
 //! Acts and questions in a real Chromium, through `Page`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
-
-mod browser_support;
-
 use std::time::Duration;
 
+use crate::browser_support::{CHAT, PATIENCE, Site, html, instance, missing, page};
 use axum::response::Response;
-use browser_support::{CHAT, PATIENCE, Site, html, instance, missing, page};
 use bytes::Bytes;
 use webai2api::browser::{Instance, Page, PageError, UploadFile};
 

@@ -1,20 +1,10 @@
 //! Questions, acts and watches within frames, in a real Chromium: of the same process, of another, nested, scrolled, sandboxed;
 //! and frames that nobody granted.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
-
-mod browser_support;
-
 use std::time::Duration;
 
+use crate::browser_support::{CHAT, EVIL, PATIENCE, Site, eventually, html, is_code, missing, options, ready, spec};
 use axum::response::Response;
-use browser_support::{CHAT, EVIL, PATIENCE, Site, eventually, html, is_code, missing, options, ready, spec};
 use bytes::Bytes;
 use webai2api::browser::{Condition, EventBody, Instance, Origin, Page, PageError, PageSpec, Profile, UploadFile};
 
@@ -132,7 +122,7 @@ async fn renderers(instance: &Instance) -> usize {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&line).contains("--type=renderer")
     };
-    browser_support::descendants(pid).iter().filter(|pid| is_renderer(pid)).count()
+    crate::browser_support::descendants(pid).iter().filter(|pid| is_renderer(pid)).count()
 }
 
 #[tokio::test]

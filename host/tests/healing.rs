@@ -1,19 +1,10 @@
 //! What dies is replaced; a prompt that was not sent yet is sent by the replacement, and one that was is never sent again.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
 
-mod support;
-
+use crate::support::client::{Client, Event, PATIENCE, ask, joined, script};
+use crate::support::process::{self, browser, kill, renderers};
+use crate::support::site::Site;
+use crate::support::{Builder, Server};
 use serde_json::json;
-use support::client::{Client, Event, PATIENCE, ask, joined, script};
-use support::process::{self, browser, kill, renderers};
-use support::site::Site;
-use support::{Builder, Server};
 
 /// One page, so that whoever comes next needs the very one that was hurt.
 fn one_page() -> Builder {

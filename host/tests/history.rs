@@ -1,22 +1,13 @@
 //! The history in the admin API, and the files of answers behind their links: against the real program.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
-
-mod support;
 
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::Server;
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
-use support::Server;
 use webai2api::config::{Config, History, HistoryMode, Sources};
 use webai2api::store::{Database, Media, RequestRecord, Stages, TryRecord};
 

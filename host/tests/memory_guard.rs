@@ -1,16 +1,8 @@
 //! The guard of the memory, with a limit that the program is over from the start.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
 
-mod support;
-
-use support::Server;
-use support::client::{Client, ask};
+use crate::support::Server;
+use crate::support::client::{Client, ask};
+use crate::support::process::browsers;
 
 const READYZ: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
@@ -45,6 +37,30 @@ async fn steps_are_taken_and_logged_with_their_figures() {
     let log = server.log();
     let line = log.lines().find(|line| line.contains("idle pages are closed")).unwrap();
     assert!(line.contains("percent=") && line.contains("closed="), "{line}");
+}
+
+#[tokio::test]
+async fn the_largest_browser_is_started_anew_and_the_others_are_left_alone() {
+    let config = "
+backend:
+  pool:
+    instances:
+      - {name: home, workers: [{name: a, type: demo}]}
+      - {name: work, workers: [{name: b, type: demo}]}
+";
+    let server = Server::builder().config(config).env("WEBAI_LIMITS_MEMORY", "1MB").start();
+    assert!(server.wait_for(|server| browsers(server).len() == 2), "{}", server.log());
+    let before = browsers(&server);
+    let is_said = |server: &Server| server.log().contains("the largest browser is started anew");
+    assert!(server.wait_for(is_said), "{}", server.log());
+    let log = server.log();
+    let line = log.lines().find(|line| line.contains("the largest browser is started anew")).unwrap();
+    assert!(line.contains("done=true"), "{line}");
+    let is_back = |server: &Server| {
+        let now = browsers(server);
+        now.len() == 2 && now.iter().filter(|pid| before.contains(pid)).count() == 1
+    };
+    assert!(server.wait_for(is_back), "{before:?} {:?} {}", browsers(&server), server.log());
 }
 
 #[tokio::test]

@@ -1,19 +1,10 @@
 //! `/metrics`: what real requests leave there, in a form that Prometheus reads, with bounded labels.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
-
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use support::Server;
-use support::client::{Client, ask, script};
-use support::process::{browser, kill};
+use crate::support::Server;
+use crate::support::client::{Client, ask, script};
+use crate::support::process::{browser, kill};
 use webai2api::telemetry::metrics::{ALL, Kind};
 
 type Labels = BTreeMap<String, String>;
@@ -131,7 +122,7 @@ async fn scrape(server: &Server) -> Scrape {
 
 /// Scrapes until it is so: a request is counted when the last of it has gone.
 async fn until(server: &Server, so: impl Fn(&Scrape) -> bool) -> Scrape {
-    let deadline = tokio::time::Instant::now() + support::client::PATIENCE;
+    let deadline = tokio::time::Instant::now() + crate::support::client::PATIENCE;
     loop {
         let scrape = scrape(server).await;
         if so(&scrape) {

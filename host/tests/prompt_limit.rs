@@ -1,18 +1,9 @@
 //! A prompt that is longer than its site takes, by what the manifest says of it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
 
-mod support;
-
+use crate::support::client::Client;
+use crate::support::site::Site;
+use crate::support::{Server, guest};
 use serde_json::json;
-use support::client::Client;
-use support::site::Site;
-use support::{Server, guest};
 
 /// The demo's adapter with these lines in its manifest, and a server that has no other.
 fn server(features: &str) -> (tempfile::TempDir, Server) {

@@ -1,17 +1,8 @@
 //! Waiting: how many may, what they hear meanwhile, and when each stage's patience ends.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
 
-mod support;
-
-use support::Server;
-use support::client::{Client, Event, answer, ask, joined, script, streaming};
-use support::site::Site;
+use crate::support::Server;
+use crate::support::client::{Client, Event, answer, ask, joined, script, streaming};
+use crate::support::site::Site;
 
 const ONE_PAGE: &str = "
 adapters: {pages: 1}
@@ -116,7 +107,7 @@ deadlines: {submit: 2s, firstByte: 1s, idle: 1s}
         if stage == "first-byte" {
             assert_eq!(answer(response).await.error(), (424, "timeout"));
         } else {
-            let events = support::client::stream_of(response).await.rest().await;
+            let events = crate::support::client::stream_of(response).await.rest().await;
             assert_eq!(joined(&events, "content"), "t0 t1 t2");
             assert_eq!(events.last().unwrap().error_code(), Some("timeout"), "{events:?}");
         }
@@ -166,4 +157,35 @@ async fn a_call_as_a_whole_has_a_deadline_until_its_answer_begins() {
     // But not for ever.
     let endless = client.ask(&script("tokens=1000 rate=20")).await;
     assert_eq!(endless.error(), (424, "timeout"), "{endless:?}");
+}
+
+#[tokio::test]
+async fn repetitions_of_a_request_are_sent_once_however_close_they_come() {
+    let server = Server::builder().config("adapters: {pages: 3}").start_ready();
+    let (client, site) = (Client::of(&server), Site::of(&server));
+    let keyed = |directives: &str, key: &'static str| {
+        let (client, request) = (client.clone(), script(directives));
+        async move { answer(client.send_with(&request, &[("idempotency-key", key)]).await).await }
+    };
+    let at_once = (0..10).map(|_| tokio::spawn(keyed("tokens=3 rate=20 mark=once", "a")));
+    for asked in futures::future::join_all(at_once).await {
+        assert_eq!(asked.unwrap().text(), "t0 t1 t2");
+    }
+    assert_eq!(keyed("tokens=3 rate=20 mark=once", "a").await.text(), "t0 t1 t2", "when it is over, too");
+    assert_eq!(site.prompts("once").await, 1);
+
+    let other = keyed("tokens=1 mark=other", "a").await;
+    assert_eq!(other.error(), (422, "idempotency_key_reused"), "{other:?}");
+    assert_eq!(site.prompts("other").await, 0);
+    assert_eq!(keyed("tokens=1 mark=other", "b").await.text(), "t0");
+    // A stream that joins hears all of it.
+    let stream = streaming(script("tokens=2 rate=0 gate=1 mark=stream"));
+    let headers = [("idempotency-key", "c")];
+    let mut first = crate::support::client::stream_of(client.send_with(&stream, &headers).await).await;
+    assert_eq!(first.next_text().await.unwrap(), "t0");
+    let second = crate::support::client::stream_of(client.send_with(&stream, &headers).await).await;
+    site.let_go("stream", 2).await;
+    assert_eq!(joined(&second.rest().await, "content"), "t0 t1");
+    assert_eq!(joined(&first.rest().await, "content"), " t1");
+    assert_eq!(site.prompts("stream").await, 1);
 }

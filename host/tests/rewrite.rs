@@ -1,21 +1,7 @@
 //! What a page sends is changed where the manifest declares it, and nowhere else: in a real Chromium, against a real site.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
 
-#[cfg(test)]
-#[path = "capture/lab.rs"]
-mod lab;
-#[cfg(test)]
-#[path = "capture/site.rs"]
-mod site;
-
-use lab::{HOST, Lab, OTHER, PATIENCE, everything, run, run_at, spec, test, test_without_fission};
-use site::events;
+use crate::capture::lab::{HOST, Lab, OTHER, PATIENCE, everything, run, run_at, spec, test, test_without_fission};
+use crate::capture::site::{self, events};
 use webai2api::browser::{
     Edit, Ending, EventBody, Page, PageError, PageEvent, PageSpec, Pointer, RewriteGrant, Rewriting, UrlPattern,
 };

@@ -1,19 +1,10 @@
 //! Every route, in every spelling and by every method that clients use, and the languages of errors.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
-
-mod support;
 
 use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
+use crate::support::Server;
 use serde_json::Value;
-use support::Server;
 
 const CHAT: &str = "/chat/completions";
 

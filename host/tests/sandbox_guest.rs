@@ -1,21 +1,11 @@
 //! An adapter that misbehaves ends its own call, with a code that says how, and nobody else's.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking, their helpers too"
-)]
-
-mod support;
-
 use std::process::Command;
 
-use support::Server;
-use support::client::{Client, ask, streaming};
-use support::guest::{hostile, run};
-use support::site::Site;
+use crate::support::Server;
+use crate::support::client::{Client, ask, streaming};
+use crate::support::guest::{hostile, run};
+use crate::support::site::Site;
 use tempfile::TempDir;
 
 /// A server whose one adapter is the hostile one. The folder is where that is loaded from.

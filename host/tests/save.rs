@@ -1,25 +1,11 @@
 //! Files of an answer are kept from wherever a page has them, and fetched from nowhere that was not declared: in a real Chromium.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
-
-#[cfg(test)]
-#[path = "capture/lab.rs"]
-mod lab;
-#[cfg(test)]
-#[path = "capture/site.rs"]
-mod site;
 
 use std::time::Duration;
 
+use crate::capture::lab::{HOST, Lab, OTHER, PATIENCE, everything, run, spec, test};
+use crate::capture::site::{self, Site, big};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lab::{HOST, Lab, OTHER, PATIENCE, everything, run, spec, test};
-use site::{Site, big};
 use webai2api::browser::{EventBody, Page, PageError, PageSpec, Pointer, SavedFile, Source, UrlPattern};
 
 const CDN: &str = "http://cdn.demo.localhost";

@@ -1,21 +1,11 @@
 //! An account's session in a real Chromium: over crashes and restarts, into another profile, and out of every one when signed out.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
-
-#[cfg(test)]
-mod browser_support;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::browser_support::*;
 use axum::response::{AppendHeaders, IntoResponse, Response};
-use browser_support::*;
 use webai2api::accounts::{AccountError, Accounts, Holder};
 use webai2api::browser::{Instance, Keeping, Origin, PageSpec, Profile};
 use webai2api::session::archive::ArchiveError;
@@ -103,7 +93,6 @@ fn lasting(session: &Session) -> (BTreeMap<String, Cookie>, &Storage) {
     (cookies.map(|cookie| (cookie.name.clone(), cookie.clone())).collect(), &session.storage)
 }
 
-#[cfg(test)]
 fn assert_same(found: &Session, wanted: &Session, when: &str) {
     let ((found, storage), (wanted, wanted_storage)) = (lasting(found), lasting(wanted));
     for (name, cookie) in &wanted {
@@ -119,7 +108,6 @@ fn assert_same(found: &Session, wanted: &Session, when: &str) {
 }
 
 /// What the site gives at `/in`, as it should be.
-#[cfg(test)]
 fn check_signed_in(session: &Session) {
     let (cookies, storage) = lasting(session);
     let names: Vec<&str> = cookies.keys().map(String::as_str).collect();

@@ -1,27 +1,17 @@
 //! Many requests, one after the other on a few pages: what is used must not grow with their number.
 //!
 //! `make soak` is the long form (`SOAK_REQUESTS`), with plots; see docs/reliability.md.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "tests report by panicking, and this one prints its report"
-)]
-
-mod support;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::support::client::{Client, ask, script};
+use crate::support::process::{self, uses};
+use crate::support::{Server, number};
 use plotters::prelude::*;
 use serde_json::{Value, json};
-use support::client::{Client, ask, script};
-use support::process::{self, uses};
-use support::{Server, number};
 
 const CLIENTS: usize = 4;
 const SAMPLES: u64 = 100;

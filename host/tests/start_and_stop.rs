@@ -1,19 +1,10 @@
 //! Starting with what is wrong around the program, and ending in order.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
-
-mod support;
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
-use support::Server;
+use crate::support::Server;
 
 #[test]
 fn configurations_that_are_wrong() {

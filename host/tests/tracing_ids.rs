@@ -1,17 +1,8 @@
 //! A request's id is on every line that the request causes: in the edge, the dispatcher, the adapter and the browser.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking"
-)]
 
-mod support;
-
+use crate::support::Server;
+use crate::support::client::{Client, script};
 use serde_json::Value;
-use support::Server;
-use support::client::{Client, script};
 
 const SECRET: &str = "the-prompt-that-nobody-may-read";
 

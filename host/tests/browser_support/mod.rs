@@ -1,5 +1,5 @@
 //! What the tests with a real Chromium share: sites of their own, and instances that see nothing else.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(unreachable_pub, reason = "a module of tests")]
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

@@ -13,7 +13,7 @@ use webai2api::browser::{
     PageSpec, Profile, ResponseHead, UrlPattern,
 };
 
-use crate::site::Site;
+use super::site::Site;
 
 /// Long, because the machine may be busy. Nothing waits for it when all is well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use super::{DEADLINE, Dice};
 use crate::support::client::{Client, Event, answer, ask, script, stream_of, streaming};
-use crate::{DEADLINE, Dice};
 
 /// Codes with which a request may end when its page, its browser or its site went away.
 const EXCUSED: &[&str] = &["browser_failed", "timeout", "upstream_error", "server_busy", "starting"];

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::{Dice, KEY};
 use crate::support::site::Site;
 use crate::support::{Server, guest, process};
-use crate::{Dice, KEY};
 
 /// The configuration; `variant` is what a reload changes.
 pub(crate) fn config(variant: usize) -> String {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::app::App;
-use super::support::Server;
-use super::support::client::{Client, Event, PATIENCE, ask, joined};
+use crate::support::Server;
+use crate::support::client::{Client, Event, PATIENCE, ask, joined};
 
 /// What the server's slots are doing.
 async fn slots(app: &App) -> Vec<Value> {

@@ -9,7 +9,7 @@ use webai2api::browser::{Instance, InstanceOptions, InstanceState, LaunchOptions
 
 use super::app::App;
 use super::backend::{Backend, FIXTURE, MODELS};
-use super::support::client::{Client, Event, ask, joined};
+use crate::support::client::{Client, Event, ask, joined};
 
 const SITE: &str = "http://open-webui.localhost";
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(60));

@@ -166,6 +166,13 @@ impl Client {
         answer(request.send().await.unwrap()).await
     }
 
+    /// A `POST` with a body.
+    pub(crate) async fn post_json(&self, path: &str, body: &Value) -> Answer {
+        let request = self.http.post(format!("{}{path}", self.base)).bearer_auth(&self.key);
+        let request = request.header("content-type", "application/json").body(body.to_string());
+        answer(tokio::time::timeout(PATIENCE, request.send()).await.expect("an answer in time").unwrap()).await
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.key);
         answer(tokio::time::timeout(PATIENCE, request.send()).await.expect("an answer in time").unwrap()).await

@@ -16,7 +16,11 @@ pub(crate) fn run(command: &mut Command) -> String {
 /// Builds the hostile guest as every adapter is built, under an id and with features, and packs it into a folder.
 pub(crate) fn hostile(folder: &Path, id: &str, features: &[&str]) {
     let guest = repository().join("host/tests/guests/hostile");
-    let target = repository().join("target/guest-tests").join(features.concat());
+    let target = repository().join("target/guest-tests");
+    std::fs::create_dir_all(&target).unwrap();
+    // One after the other, until it is packed: each kind of it has the same name there.
+    let turn = std::fs::File::create(target.join("hostile.lock")).unwrap();
+    turn.lock().unwrap();
     let rustc = run(Command::new(repository().join("scripts/guest-toolchain")).env("GUEST_QUIET", "1"));
     let mut cargo = Command::new(env!("CARGO"));
     for name in

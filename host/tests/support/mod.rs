@@ -1,14 +1,5 @@
 //! Starts the real program for a test: a free port, a data folder of its own, its log captured; ended when dropped.
 
-#![allow(dead_code, reason = "every test file uses a part of it")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests report by panicking, their helpers too"
-)]
-
 pub(crate) mod client;
 pub(crate) mod guest;
 pub(crate) mod process;

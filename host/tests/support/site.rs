@@ -37,6 +37,15 @@ impl Site {
         assert!(status.is_success(), "{status} {}", response.text().await.unwrap());
     }
 
+    /// Signs somebody in. What the browser that did would send from then on in the cookie `demo_session`.
+    pub(crate) async fn sign_in(&self, email: &str) -> String {
+        let request = self.http.post(format!("{}/api/login", self.base)).header("content-type", "application/json");
+        let response = request.body(json!({ "email": email, "password": "demo" }).to_string()).send().await.unwrap();
+        let cookies = response.headers().get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
+        let session = cookies.filter_map(|cookie| cookie.strip_prefix("demo_session=")).next().unwrap();
+        session.split(';').next().unwrap().to_owned()
+    }
+
     /// Lets so many more events of a gated answer go.
     pub(crate) async fn let_go(&self, mark: &str, events: u16) {
         self.control(json!({ "let_go": { mark: events } })).await;
