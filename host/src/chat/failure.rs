@@ -84,6 +84,8 @@ pub enum FailureKind {
     AdapterCrashed,
     /// This is a retry of a request that reached the site.
     AlreadySubmitted,
+    /// An `Idempotency-Key` that another request has had.
+    KeyReused,
     ClientTooSlow,
     ClientGone,
     ShuttingDown,
@@ -115,6 +117,7 @@ impl FailureKind {
             Self::AdapterMemoryLimit => "adapter_memory_limit",
             Self::AdapterCrashed => "adapter_crashed",
             Self::AlreadySubmitted => "already_submitted",
+            Self::KeyReused => "idempotency_key_reused",
             Self::ClientTooSlow => "client_too_slow",
             Self::ClientGone => "client_gone",
             Self::ShuttingDown => "shutting_down",

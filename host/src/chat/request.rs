@@ -54,8 +54,10 @@ pub struct Turn {
 /// By which a client's retry of the same request is recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint {
-    /// Of who asks and of what is asked.
+    /// Of who asks, and of the key that he gave the request; where he gave none, of what is asked.
     pub hash: [u8; 32],
+    /// Of what is asked.
+    pub body: [u8; 32],
     /// The client says that this may be a retry.
     pub again: bool,
 }

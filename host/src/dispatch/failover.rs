@@ -42,6 +42,7 @@ pub(super) fn elsewhere(failure: &FailureKind) -> Option<Avoid> {
         | K::Starting { .. }
         | K::Quarantined
         | K::AlreadySubmitted
+        | K::KeyReused
         | K::ClientTooSlow
         | K::ClientGone
         | K::ShuttingDown => None,

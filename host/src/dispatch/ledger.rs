@@ -30,6 +30,7 @@ enum Fate {
 
 #[derive(Debug)]
 struct Entry {
+    body: [u8; 32],
     feed: Arc<Feed>,
     fate: Arc<Mutex<Fate>>,
     since: Instant,
@@ -56,10 +57,13 @@ impl Entries<'_> {
     /// What became of the request that this one repeats, if it is one.
     ///
     /// # Errors
-    /// Where it reached the site and nobody can tell any more what came of it.
+    /// Where it reached the site and nobody can tell any more what came of it, and where it asks for something else.
     pub(super) fn join(&self, fingerprint: Option<Fingerprint>) -> Result<Option<Job>, Failure> {
-        let Some(Fingerprint { hash, again: true }) = fingerprint else { return Ok(None) };
+        let Some(Fingerprint { hash, body, again: true }) = fingerprint else { return Ok(None) };
         let Some(entry) = self.0.get(&hash).filter(|entry| entry.since.elapsed() < KEPT) else { return Ok(None) };
+        if entry.body != body {
+            return Err(Failure::new(FailureKind::KeyReused, ""));
+        }
         let fate = *entry.fate.lock().unwrap_or_else(PoisonError::into_inner);
         match fate {
             Fate::NotSent => Ok(None),
@@ -71,7 +75,7 @@ impl Entries<'_> {
     /// Remembers a request that begins.
     pub(super) fn open(&mut self, fingerprint: Option<Fingerprint>, feed: &Arc<Feed>) -> Record {
         let fate = Arc::new(Mutex::new(Fate::Running));
-        let Some(Fingerprint { hash, .. }) = fingerprint else { return Record(fate) };
+        let Some(Fingerprint { hash, body, .. }) = fingerprint else { return Record(fate) };
         let now = Instant::now();
         let entries = &mut self.0;
         entries.retain(|_, entry| now.duration_since(entry.since) < KEPT);
@@ -82,7 +86,7 @@ impl Entries<'_> {
             };
             bytes -= entries.remove(&oldest).map_or(0, |entry| entry.feed.size()).min(bytes);
         }
-        entries.insert(hash, Entry { feed: Arc::clone(feed), fate: Arc::clone(&fate), since: now });
+        entries.insert(hash, Entry { body, feed: Arc::clone(feed), fate: Arc::clone(&fate), since: now });
         Record(fate)
     }
 }
@@ -113,7 +117,7 @@ mod tests {
     use crate::dispatch::feed::QueuePlace;
 
     fn print(byte: u8, again: bool) -> Option<Fingerprint> {
-        Some(Fingerprint { hash: [byte; 32], again })
+        Some(Fingerprint { hash: [byte; 32], body: [0; 32], again })
     }
 
     fn feed() -> (mpsc::Sender<JobEvent>, Arc<Feed>, Job) {
@@ -156,6 +160,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_key_of_another_request_gets_neither_its_answer_nor_a_new_one() {
+        let (ledger, (_sender, feed, _job)) = (Ledger::default(), feed());
+        ledger.lock().open(print(1, true), &feed);
+        let other = Fingerprint { hash: [1; 32], body: [9; 32], again: true };
+        assert_eq!(ledger.lock().join(Some(other)).unwrap_err().kind, FailureKind::KeyReused);
+    }
+
+    #[tokio::test]
     async fn what_was_not_sent_and_what_is_no_retry_is_sent() {
         let (ledger, (_sender, feed, _job)) = (Ledger::default(), feed());
         ledger.lock().open(print(1, false), &feed).close(false, None);
@@ -171,7 +183,7 @@ mod tests {
         for n in 0..MAX_ENTRIES + 10 {
             let mut hash = [0; 32];
             hash[..8].copy_from_slice(&n.to_le_bytes());
-            ledger.lock().open(Some(Fingerprint { hash, again: false }), &feed);
+            ledger.lock().open(Some(Fingerprint { hash, body: [0; 32], again: false }), &feed);
         }
         assert_eq!(ledger.0.lock().unwrap().len(), MAX_ENTRIES);
     }

@@ -215,6 +215,7 @@ const OUTCOMES: &[&str] = &[
     "adapter_memory_limit",
     "adapter_crashed",
     "already_submitted",
+    "idempotency_key_reused",
     "answer_rewritten",
     "client_too_slow",
     "shutting_down",

@@ -210,6 +210,9 @@ texts! {
     adapter_memory_limit(): "The adapter asked for more memory than it may have", "适配器申请的内存超过上限";
     adapter_crashed(): "The adapter crashed; its log says where", "适配器崩溃，详情见其日志";
     already_submitted(): "The first try of this request reached the site; it is not sent again", "该请求的首次尝试已发送到网站，不会重复发送";
+    key_reused():
+        "This Idempotency-Key belongs to an earlier request with another body: use a new one for each request",
+        "该 Idempotency-Key 已用于请求体不同的另一请求，每个请求请使用新的值";
     client_too_slow(): "The client did not read the answer fast enough", "客户端读取回答过慢";
     client_gone(): "The client has gone", "客户端已断开";
     shutting_down(): "The server is being stopped", "服务正在停止";
@@ -242,6 +245,7 @@ pub(super) fn failure(kind: &FailureKind) -> Text {
         K::AdapterMemoryLimit => adapter_memory_limit(),
         K::AdapterCrashed => adapter_crashed(),
         K::AlreadySubmitted => already_submitted(),
+        K::KeyReused => key_reused(),
         K::ClientTooSlow => client_too_slow(),
         K::ClientGone => client_gone(),
         K::ShuttingDown => shutting_down(),

@@ -79,21 +79,13 @@ fn new_chat(headers: &HeaderMap) -> Result<Option<bool>, ApiError> {
 /// What makes a request the same for a retry: its caller, and its `Idempotency-Key` or else its body. The SDKs of OpenAI and
 /// Anthropic count their own retries in a header.
 fn fingerprint(caller: &Caller, headers: &HeaderMap, body: &[u8]) -> Fingerprint {
-    let mut hash = Sha256::new();
-    hash.update(caller.name.as_bytes());
+    let asked: [u8; 32] = Sha256::digest(body).into();
     let key = headers.get("idempotency-key");
-    match key {
-        Some(key) => {
-            hash.update([1]);
-            hash.update(key.as_bytes());
-        }
-        None => {
-            hash.update([0]);
-            hash.update(body);
-        }
-    }
+    let (kind, what) = key.map_or((0, asked.as_slice()), |key| (1, key.as_bytes()));
+    let hash = Sha256::new().chain_update(caller.name.as_bytes()).chain_update([kind]).chain_update(what);
     let retries = headers.get("x-stainless-retry-count").and_then(|count| count.to_str().ok()?.parse::<u32>().ok());
-    Fingerprint { hash: hash.finalize().into(), again: key.is_some() || retries.is_some_and(|count| count > 0) }
+    let again = key.is_some() || retries.is_some_and(|count| count > 0);
+    Fingerprint { hash: hash.finalize().into(), body: asked, again }
 }
 
 async fn answer(

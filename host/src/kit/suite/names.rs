@@ -25,6 +25,7 @@ pub(super) fn failure(kind: &FailureKind) -> String {
         FailureKind::AdapterMemoryLimit => "adapter-memory-limit",
         FailureKind::AdapterCrashed => "adapter-crashed",
         FailureKind::AlreadySubmitted => "already-submitted",
+        FailureKind::KeyReused => "idempotency-key-reused",
         FailureKind::ClientTooSlow => "client-too-slow",
         FailureKind::ServerBusy { .. } => "server-busy",
         FailureKind::Starting { .. } => "starting",
