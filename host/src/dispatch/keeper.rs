@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Inner;
 use super::account::SignIn;
 use super::board::Claim;
 use super::lease::Lease;
+use super::{Dispatcher, Inner};
 use crate::plugin::Adapter;
 
 /// How often idle pages are looked after when nothing is heard of a change: a tab may die while nobody uses it.
@@ -34,6 +34,17 @@ pub(super) async fn run(inner: Arc<Inner>) {
             () = inner.look.notified() => {}
             () = tokio::time::sleep(LOOK) => {}
         }
+    }
+}
+
+impl Dispatcher {
+    /// Somebody else is signed in on an instance now. Idle pages, which were loaded for whoever was there before, close, and the sites are
+    /// asked anew.
+    pub fn account_changed(&self, instance: &str) {
+        let Some(member) = self.0.all_members().into_iter().find(|member| member.name() == instance) else { return };
+        self.0.board.close_idle_of(&member);
+        self.0.board.make_due(instance);
+        self.0.look.notify_one();
     }
 }
 

@@ -43,6 +43,13 @@ impl Board {
         claims
     }
 
+    /// Has all accounts of this instance looked at.
+    pub(in crate::dispatch) fn make_due(&self, instance: &str) {
+        let mut state = self.lock();
+        let here = state.accounts.iter_mut().filter(|((name, _), _)| name == instance);
+        here.for_each(|(_, account)| account.make_due());
+    }
+
     /// The accounts that are to be looked at now, of instances whose browser is up.
     pub(in crate::dispatch) fn due(&self, adapters: &[Arc<Adapter>], now: Instant) -> Vec<(String, Arc<Adapter>)> {
         let state = self.lock();
