@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -59,12 +60,14 @@ impl Dispatcher {
             inner.opener.store(Opener::new(options.deadlines.navigate));
         }
         inner.board.set_rules(options.rules.clone());
+        // Calls that run began under the old deadlines, and those that begin before an instance is replaced under the new ones.
+        let patience = inner.options().deadlines.longest().max(options.deadlines.longest());
         inner.options.store(Arc::new(options));
         let leaving = inner.replacements.leaving();
         let unwanted = |member: &Arc<Member>| !plans.iter().any(|(plan, _)| plan.name == member.name());
         for member in inner.all_members().iter().chain(&leaving).filter(|member| unwanted(member)) {
             inner.members().retain(|other| !Arc::ptr_eq(other, member));
-            if inner.replace(member, None) {
+            if inner.replace(member, None, patience) {
                 done.push(format!("instance {} goes when its requests have ended", member.name()));
             }
         }
@@ -76,7 +79,7 @@ impl Dispatcher {
                 Some(member) if !is_leaving && member.take_over(&wanted.0) => {}
                 Some(member) => {
                     member.hold(Some("its browser is started anew with its new settings"));
-                    inner.replace(&member, Some(wanted));
+                    inner.replace(&member, Some(wanted), patience);
                     done.push(format!("instance {name} is started anew when its requests have ended"));
                 }
                 None => {
@@ -92,20 +95,19 @@ impl Dispatcher {
 }
 
 impl Inner {
-    /// Sees to it that an instance goes, and the next comes. False if somebody sees to it already.
-    fn replace(self: &Arc<Self>, member: &Arc<Member>, next: Option<Wanted>) -> bool {
+    /// Sees to it that an instance goes when its requests have ended, for which it has `patience`, and the next comes. False if somebody
+    /// sees to it already.
+    fn replace(self: &Arc<Self>, member: &Arc<Member>, next: Option<Wanted>, patience: Duration) -> bool {
         let is_new = self.replacements.set(member, next);
         if is_new {
             let (inner, member, ended) = (Arc::clone(self), Arc::clone(member), self.draining.clone());
-            self.tasks.spawn(async move { ended.run_until_cancelled(inner.see_off(&member)).await });
+            self.tasks.spawn(async move { ended.run_until_cancelled(inner.see_off(&member, patience)).await });
         }
         is_new
     }
 
-    async fn see_off(self: &Arc<Self>, member: &Arc<Member>) {
-        let deadlines = self.options().deadlines;
-        // No call lasts longer.
-        self.board.until_unused(member, Instant::now() + deadlines.call_max.max(deadlines.call)).await;
+    async fn see_off(self: &Arc<Self>, member: &Arc<Member>, patience: Duration) {
+        self.board.until_unused(member, Instant::now() + patience).await;
         member.instance.stop().await;
         let _one = self.applying.lock().await;
         self.members().retain(|other| !Arc::ptr_eq(other, member));

@@ -23,6 +23,13 @@ pub struct Deadlines {
     pub call_max: Duration,
 }
 
+impl Deadlines {
+    /// No call lasts longer.
+    pub fn longest(&self) -> Duration {
+        self.call_max.max(self.call)
+    }
+}
+
 impl Default for Deadlines {
     fn default() -> Self {
         Self {
