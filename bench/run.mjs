@@ -22,12 +22,13 @@ import { latency } from './items/latency.mjs';
 import { memory } from './items/memory.mjs';
 import { neighbour } from './items/neighbour.mjs';
 import { start } from './items/start.mjs';
+import { stuck } from './items/stuck.mjs';
 import { swap } from './items/swap.mjs';
 import { merge } from './lib/figures.mjs';
 import { machine } from './lib/proc.mjs';
 import { document, table } from './lib/report.mjs';
 
-const ITEMS = { start, latency, compare, cancel, swap, compile, guest, neighbour, memory };
+const ITEMS = { start, latency, compare, cancel, stuck, swap, compile, guest, neighbour, memory };
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const out = path.join(root, 'target/bench');
