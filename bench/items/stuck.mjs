@@ -2,7 +2,7 @@
 // the other page notice?
 
 import { chat } from '../lib/client.mjs';
-import { calibrate } from '../lib/clock.mjs';
+import { calibrate, until } from '../lib/clock.mjs';
 import { figure, spread } from '../lib/figures.mjs';
 import { withServer } from '../lib/server.mjs';
 import { measure, through, warm } from './latency.mjs';
@@ -10,10 +10,11 @@ import { measure, through, warm } from './latency.mjs';
 const IDLE = 1000;
 
 async function once(server, mark) {
-  const stuck = chat(server, { prompt: `tokens=6 rate=0 silence_ms=600000 mark=${mark}` });
-  // The other page has its stream: this one waits in the queue for the page that hangs.
-  const next = chat(server, { prompt: `tokens=1 rate=0 mark=${mark}-next` });
-  const [silent, answered] = await Promise.all([stuck, next]);
+  // The other page has its stream: the next one waits in the queue for the page that hangs.
+  let next;
+  const onData = () => { next ??= chat(server, { prompt: `tokens=1 rate=0 mark=${mark}-next` }); };
+  const silent = await chat(server, { prompt: `tokens=6 rate=0 silence_ms=600000 mark=${mark}`, onData });
+  const answered = await next;
   if (!/stage: idle/.test(silent.failure ?? '')) throw new Error(`it ended otherwise: ${silent.failure}`);
   if (answered.tokens.length !== 1) throw new Error(`the next one was not answered: ${answered.failure}`);
   const told = silent.ended - silent.tokens.at(-1) - IDLE;
@@ -32,8 +33,11 @@ export async function stuck(context) {
     const again = async () => {
       for (let i = 0; !signal.over; i += 1) runs.push(await once(server, `stuck${i}`));
     };
+    // The stream has its page before the others ask.
+    const streaming = measure(server, through, 1, tokens);
+    await until('the stream', async () => (await server.stats()).streams.list.some((one) => one.first_sent && !one.ended));
     const hanging = again();
-    const beside = await measure(server, through, 1, tokens);
+    const beside = await streaming;
     signal.over = true;
     await hanging;
     const of = (key) => spread(runs.map((run) => run[key]));

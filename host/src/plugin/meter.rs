@@ -1,5 +1,5 @@
 //! How long a guest has computed, and how long it may without a rest. Waiting in a host function, and waiting for its turn, do not
-//! count.
+//! count; that it called one counts a little.
 //!
 //! What computes without end would take a core for each of its calls from the browser and from all other answers until its budget
 //! is used up. So a guest computes at full speed for a moment, as long as it usually needs for a whole answer, and after that for a
@@ -13,6 +13,9 @@ use wasmtime::{CallHook, Store, UpdateDeadline};
 
 /// What a guest may compute at full speed: the start of a script engine, or some thousand tokens.
 const BURST: Duration = Duration::from_millis(150);
+/// What a call of the host counts as, beside the guest's own computing: what it takes to send a piece of an answer on to its client. Only
+/// for resting, so that who calls without end takes no more of the machine than who computes without end.
+const CALL: Duration = Duration::from_micros(20);
 /// From then on it rests so many times as long as it computes.
 const RESTS: u32 = 7;
 
@@ -27,6 +30,8 @@ pub(super) struct Meter {
 #[derive(Debug, Default)]
 struct State {
     used: Duration,
+    /// For its calls of the host.
+    called: Duration,
     running_since: Option<Instant>,
     /// What of it has been paid for by resting.
     paid: Duration,
@@ -37,8 +42,9 @@ struct State {
 impl State {
     /// How long the guest is to rest now.
     fn rest(&mut self, now: Instant) -> Duration {
-        let computed = self.used.saturating_sub(self.paid);
-        self.paid = self.used;
+        let all = self.used + self.called;
+        let computed = all.saturating_sub(self.paid);
+        self.paid = all;
         // The time that it computed has passed already, as the first of its parts.
         let began = now.checked_sub(computed).unwrap_or(now);
         let due = self.due.map_or(began, |due| due.max(began)) + computed * (RESTS + 1);
@@ -78,6 +84,11 @@ impl Meter {
         }
     }
 
+    fn call(&self) {
+        self.stop();
+        self.lock().called += CALL;
+    }
+
     fn rest(&self) -> Duration {
         self.lock().rest(Instant::now())
     }
@@ -103,7 +114,8 @@ pub(super) fn attach<T>(store: &mut Store<T>, meter: &Arc<Meter>) {
     store.call_hook(move |_, event| {
         match event {
             CallHook::CallingWasm | CallHook::ReturningFromHost => hook.start(),
-            CallHook::ReturningFromWasm | CallHook::CallingHost => hook.stop(),
+            CallHook::ReturningFromWasm => hook.stop(),
+            CallHook::CallingHost => hook.call(),
         }
         Ok(())
     });
@@ -151,6 +163,19 @@ mod tests {
         assert_eq!(takes(&mut state, &mut now, BURST), BURST);
         let long = takes(&mut state, &mut now, Duration::from_secs(1));
         assert_eq!(long, Duration::from_secs(8));
+    }
+
+    #[test]
+    fn who_calls_the_host_without_end_rests_too() {
+        let (mut state, mut now) = (State::default(), Instant::now());
+        let began = now;
+        for _ in 0..50_000 {
+            (state.used, state.called) = (state.used + CALL, state.called + CALL);
+            now += CALL * 2;
+            now += state.rest(now);
+        }
+        let computed = CALL * 100_000;
+        assert_eq!(now.duration_since(began), (computed - BURST) * (RESTS + 1) + BURST);
     }
 
     #[test]
