@@ -65,6 +65,7 @@ ALONE := chaos:: soak:: adapter_kit:: adapter_watch::
 test-rust:
 	$(TEST_ENV) cargo test --locked --workspace --lib --bins --tests --no-run
 	$(TEST_ENV) scripts/build-adapters $(DEBUG)
+	$(TEST_ENV) scripts/build-test-guests
 	if cargo nextest --version >/dev/null 2>&1; then \
 		$(TEST_ENV) cargo nextest run --locked --workspace; \
 	else \

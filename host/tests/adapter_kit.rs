@@ -56,7 +56,7 @@ fn scaffolded(home: &TempDir) -> (PathBuf, PathBuf) {
     let folder = home.path().join("fresh");
     // The versions that were tried here, and a target folder that the next run finds again.
     std::fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
-    let target = root().join("target/guest-scaffold");
+    let target = root().join("target/guest-tests");
     let mut build = Command::new(env!("CARGO"));
     for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTC_WRAPPER"] {
         build.env_remove(name);

@@ -107,6 +107,34 @@ async fn a_conversation_goes_on_in_its_chat_and_an_edited_one_begins_anew() {
 }
 
 #[tokio::test]
+async fn two_clients_with_one_history_share_no_chat_and_the_switch_gives_everybody_a_new_one() {
+    let config = HOME.replace("type: demo}]", "type: demo}, {name: two, type: demo}]");
+    let server = Server::builder().config(&config).start_ready();
+    let (client, site) = (Client::of(&server), Site::of(&server));
+    let asked = |new: &'static str| {
+        let (client, turns) = (client.clone(), [("user", "begin"), ("assistant", "begin"), ("user", new)]);
+        async move { text(&client.ask(&conversation(&turns)).await) }
+    };
+    assert_eq!(text(&client.ask(&conversation(&[("user", "begin")])).await), "begin");
+    let (left, right) = tokio::join!(asked("left"), asked("right"));
+    assert!(left.contains("left") && !left.contains("right"), "{left}");
+    assert!(right.contains("right") && !right.contains("left"), "{right}");
+    let all = [left, right];
+    assert_eq!(all.iter().filter(|text| text.contains("begin")).count(), 1, "one went on, one began anew: {all:?}");
+    let seen = prompts(&site).await;
+    assert_eq!((seen.len(), seen[1].0 != seen[2].0), (3, true), "{seen:?}");
+
+    let yaml = format!("{config}conversations: {{mode: new}}\n");
+    std::fs::write(server.home().join("config.yaml"), yaml).unwrap();
+    assert_eq!(client.post("/admin/api/reload").await.status, 200);
+    let turns = [("user", "begin"), ("assistant", "begin"), ("user", "left"), ("assistant", "left"), ("user", "on")];
+    let answer = text(&client.ask(&conversation(&turns)).await);
+    assert!(answer.contains("begin") && answer.contains("on"), "{answer}");
+    let chat = prompts(&site).await.pop().unwrap().0;
+    assert!(seen.iter().all(|(other, _)| *other != chat));
+}
+
+#[tokio::test]
 async fn chats_are_known_after_a_restart_and_one_that_the_site_has_deleted_begins_anew() {
     let data = tempfile::tempdir().unwrap();
     let key = "key-of-a-test-0123456789";
