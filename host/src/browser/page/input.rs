@@ -13,6 +13,9 @@ use crate::browser::error::PageError;
 
 /// For one piece of input: the page's own listeners run within it.
 const INPUT_DEADLINE: Duration = Duration::from_secs(15);
+/// For a text to be put in: the page lays it out at once, which takes a busy machine longer than that for some ten thousand characters. A
+/// call's own deadline comes first.
+const TEXT_DEADLINE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
 pub(super) struct Point {
@@ -81,7 +84,7 @@ impl Shared {
 
     /// Inserts text where the caret is, as one paste-like input.
     pub(super) async fn insert(&self, text: &str) -> Result<(), PageError> {
-        self.command(InsertTextParams::new(text), INPUT_DEADLINE).await?;
+        self.command(InsertTextParams::new(text), TEXT_DEADLINE).await?;
         Ok(())
     }
 
