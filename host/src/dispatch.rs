@@ -435,6 +435,10 @@ impl Inner {
         self.members().clone()
     }
 
+    fn member(&self, name: &str) -> Option<Arc<Member>> {
+        self.members().iter().find(|member| member.name() == name).cloned()
+    }
+
     /// Their names.
     fn instances(&self) -> Vec<String> {
         self.all_members().iter().map(|member| member.name().to_owned()).collect()

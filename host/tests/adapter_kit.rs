@@ -1,14 +1,12 @@
 //! The author's kit, as its user has it: commands, and what they print.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
+use crate::support::guest;
 
 /// `webai2api adapter ...` with data and pictures in a folder of the test's own.
 fn adapter(home: &TempDir, args: &[&str]) -> Output {
@@ -34,37 +32,15 @@ fn case<'a>(report: &'a Value, name: &str) -> &'a Value {
     cases.iter().find(|case| case["name"] == name).unwrap_or_else(|| panic!("no case {name}: {report:#}"))
 }
 
-/// The demo's adapter as the build left it.
-fn demo() -> PathBuf {
-    let beside = Path::new(env!("CARGO_BIN_EXE_webai2api")).ancestors().nth(2).unwrap().join("adapters");
-    let folder = std::env::var_os("WEBAI_BUNDLED").map_or(beside, PathBuf::from);
-    folder.join("demo.wasm")
-}
-
-/// A compiler that can make adapters, as the adapters of this repository are made.
-fn guest_rustc() -> String {
-    let output = Command::new(root().join("scripts/guest-toolchain")).env("GUEST_QUIET", "1").output().unwrap();
-    assert!(output.status.success(), "{}", text(&output));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
 /// A project from the template, built and packed; its file.
 fn scaffolded(home: &TempDir) -> (PathBuf, PathBuf) {
-    let sdk = root().join("adapters-wasm/sdk");
+    let sdk = guest::repository().join("adapters-wasm/sdk");
     let made = adapter(home, &["new", "fresh", "--sdk", sdk.to_str().unwrap()]);
     assert!(made.status.success(), "{}", text(&made));
     let folder = home.path().join("fresh");
-    // The versions that were tried here, and a target folder that the next run finds again.
-    std::fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
-    let target = root().join("target/guest-tests");
-    let mut build = Command::new(env!("CARGO"));
-    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTC_WRAPPER"] {
-        build.env_remove(name);
-    }
-    build.current_dir(&folder).env("RUSTC", guest_rustc()).env("CARGO_TARGET_DIR", &target);
-    let built = build.args(["build", "--release", "--lib", "--target", "wasm32-unknown-unknown"]).output().unwrap();
-    assert!(built.status.success(), "{}", text(&built));
-    let module = target.join("wasm32-unknown-unknown/release/fresh.wasm");
+    // The versions that were tried here.
+    std::fs::copy(guest::repository().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    let module = guest::build(&folder, "fresh", &[]);
     let (manifest, file) = (folder.join("adapter.toml"), folder.join("fresh.wasm"));
     let pack =
         ["pack", module.to_str().unwrap(), "--manifest", manifest.to_str().unwrap(), "-o", file.to_str().unwrap()];
@@ -76,8 +52,9 @@ fn scaffolded(home: &TempDir) -> (PathBuf, PathBuf) {
 #[test]
 fn the_demos_adapter_passes_the_suite() {
     let home = TempDir::new().unwrap();
-    let fixtures = root().join("adapters-wasm/demo/fixtures");
-    let (code, report) = suite(&home, &[demo().to_str().unwrap(), "--fixtures", fixtures.to_str().unwrap()]);
+    let fixtures = guest::repository().join("adapters-wasm/demo/fixtures");
+    let (code, report) =
+        suite(&home, &[guest::bundled("demo").to_str().unwrap(), "--fixtures", fixtures.to_str().unwrap()]);
     assert_eq!((code, &report["failed"]), (Some(0), &Value::from(0)), "{report:#}");
     assert!(report["passed"].as_u64().unwrap() >= 12, "{report:#}");
 }
@@ -138,7 +115,7 @@ fn javascript_passes_what_rust_passes() {
     let (code, report) = suite(&home, &["deepseek"]);
     assert_eq!((code, &report["failed"]), (Some(0), &Value::from(0)), "{report:#}");
 
-    let (folder, rust) = (home.path().join("deepseek"), root().join("adapters-wasm/deepseek"));
+    let (folder, rust) = (home.path().join("deepseek"), guest::repository().join("adapters-wasm/deepseek"));
     std::fs::copy(rust.join("adapter.js"), folder.join("src/adapter.js")).unwrap();
     std::fs::copy(rust.join("adapter.toml"), folder.join("adapter.toml")).unwrap();
     let fixtures = rust.join("fixtures");
@@ -182,9 +159,9 @@ fn what_is_recorded_is_played_again() {
     let home = TempDir::new().unwrap();
     let fixtures = home.path().join("fixtures");
     std::fs::create_dir(&fixtures).unwrap();
-    let site = root().join("adapters-wasm/demo/fixtures/site.toml");
+    let site = guest::repository().join("adapters-wasm/demo/fixtures/site.toml");
     std::fs::copy(site, fixtures.join("site.toml")).unwrap();
-    let file = demo();
+    let file = guest::bundled("demo");
     let file = file.to_str().unwrap();
     let prompt = "tokens=16 rate=20 reasoning=2";
     let args = ["record", file, "--fixtures", "fixtures", "--model", "script", "--prompt", prompt, "--headless"];

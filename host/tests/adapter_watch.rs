@@ -1,30 +1,26 @@
 //! `adapter watch`: what an author writes is built and served at every save, and its log is in the terminal.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use crate::support::Server;
 use crate::support::client::{Client, ask};
+use crate::support::{Server, guest};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Building an adapter twice over, on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(150);
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
 /// A copy of a test's adapter, as a project that an author has.
 fn project(folder: &Path) {
-    let guest = root().join("host/tests/guests/data");
+    let data = guest::source("data");
     std::fs::create_dir_all(folder.join("src")).unwrap();
     for file in ["Cargo.toml", "Cargo.lock", "adapter.toml", "src/lib.rs"] {
-        std::fs::copy(guest.join(file), folder.join(file)).unwrap();
+        std::fs::copy(data.join(file), folder.join(file)).unwrap();
     }
-    let sdk = root().join("adapters-wasm/sdk");
+    let sdk = guest::repository().join("adapters-wasm/sdk");
     edit(&folder.join("Cargo.toml"), "../../../../adapters-wasm/sdk", sdk.to_str().unwrap());
 }
 
@@ -42,13 +38,8 @@ struct Watch {
 
 impl Watch {
     fn start(folder: &Path, into: &Path, server: &Server) -> Self {
-        let rustc = Command::new(root().join("scripts/guest-toolchain")).env("GUEST_QUIET", "1").output().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_webai2api"));
-        for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTC_WRAPPER"] {
-            command.env_remove(name);
-        }
-        command.env("RUSTC", String::from_utf8(rustc.stdout).unwrap().trim());
-        command.env("CARGO", env!("CARGO")).env("CARGO_TARGET_DIR", root().join("target/guest-tests"));
+        command.env("CARGO", guest::cargo()).env("GUEST_QUIET", "1").env("CARGO_TARGET_DIR", guest::target());
         command.args(["adapter", "watch"]).arg(folder).arg("--into").arg(into);
         command.args(["--url", &server.url(""), "--key", &server.key]);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();

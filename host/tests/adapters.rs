@@ -4,9 +4,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::support::Server;
-use crate::support::client::{Client, ask, script};
+use crate::support::client::{self, Client, ask, script};
 use crate::support::site::Site;
+use crate::support::{Server, guest};
 use serde_json::Value;
 
 /// Adapters of the test's own: none bundled, packed ones to drop in.
@@ -52,7 +52,7 @@ impl Bench {
 
     fn pack(&self, module: &Path, manifest: &str) -> PathBuf {
         let output = self.scratch.path().join("packed.wasm");
-        crate::support::guest::pack(module, manifest, &output);
+        guest::pack(module, manifest, &output);
         output
     }
 
@@ -76,7 +76,7 @@ impl Bench {
 }
 
 fn demo() -> PathBuf {
-    crate::support::guest::bundled("demo")
+    guest::bundled("demo")
 }
 
 /// The command line against a server.
@@ -101,7 +101,7 @@ fn refused(bench: &Bench, server: &Server, args: &[&str]) -> String {
 
 /// What the command line's JSON says of the adapter once it is so.
 async fn until(bench: &Bench, server: &Server, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-    let deadline = tokio::time::Instant::now() + crate::support::client::PATIENCE;
+    let deadline = tokio::time::Instant::now() + client::PATIENCE;
     loop {
         let list: Value = serde_json::from_str(&told(bench, server, &["list", "--json"])).unwrap();
         let entry = list["adapters"].as_array().unwrap().iter().find(|entry| entry["id"] == "demo");
@@ -266,9 +266,9 @@ async fn swaps_under_a_steady_load_lose_nothing() {
                     // Slow enough that a swap comes in the middle of it, and leaves the machine time to compile.
                     let stream = client.stream(script(&format!("tokens=30 rate=10 mark=load{n}"))).await;
                     let events = stream.rest().await;
-                    let text = crate::support::client::joined(&events, "content");
+                    let text = client::joined(&events, "content");
                     assert_eq!(text, whole_text);
-                    assert!(events.contains(&crate::support::client::Event::Done), "{events:?}");
+                    assert!(events.contains(&client::Event::Done), "{events:?}");
                     whole += 1;
                 }
                 whole

@@ -1,7 +1,7 @@
 //! What a client says reaches the site whole, and what the site says reaches the client as it is.
 
 use crate::support::Server;
-use crate::support::client::{Client, Event, ask, joined, script, stream_of, streaming};
+use crate::support::client::{self, Client, Event, ask, joined, script, stream_of, streaming};
 use crate::support::site::Site;
 use base64::Engine as _;
 use serde_json::{Value, json};
@@ -173,14 +173,14 @@ async fn each_model_is_the_one_that_was_asked_for() {
     let linked = file.bytes().await.unwrap();
 
     let response = client.send_with(&ask("demo/image", "hills"), &[("x-webai-media", "data")]).await;
-    let picture = crate::support::client::answer(response).await;
+    let picture = client::answer(response).await;
     let (_, uri) = picture.text().split_once("](data:image/png;base64,").unwrap();
     let (uri, _) = uri.split_once(')').unwrap();
     let bytes = base64::engine::general_purpose::STANDARD.decode(uri).unwrap();
     assert_eq!(image::load_from_memory(&bytes).unwrap().width(), 192);
     assert_eq!(linked, bytes);
     let response = client.send_with(&ask("demo/image", "hills"), &[("x-webai-media", "paper")]).await;
-    assert_eq!(crate::support::client::answer(response).await.error(), (400, "invalid_request"));
+    assert_eq!(client::answer(response).await.error(), (400, "invalid_request"));
 
     for (style, name) in [("reasoning_content", "reasoning_content"), ("reasoning", "reasoning"), ("think", "content")]
     {

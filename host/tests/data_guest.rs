@@ -1,39 +1,16 @@
 //! An adapter changes what the page sends, saves files, remembers, and says which models there are: through the real program.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::Duration;
 
-use crate::support::Server;
 use crate::support::client::{Client, ask};
+use crate::support::{Server, guest};
 
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-/// Builds the guest as every adapter is built, and packs it into a folder.
+/// Builds the guest, and packs it into a folder.
 fn build_into(folder: &Path) {
-    let guest = repository().join("host/tests/guests/data");
-    let target = repository().join("target/guest-tests");
-    let rustc = run(Command::new(repository().join("scripts/guest-toolchain")).env("GUEST_QUIET", "1"));
-    let mut cargo = Command::new(env!("CARGO"));
-    for name in
-        ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"]
-    {
-        cargo.env_remove(name);
-    }
-    cargo.env("RUSTC", rustc).args(["build", "--locked", "--release", "--quiet", "--target", "wasm32-unknown-unknown"]);
-    run(cargo.arg("--manifest-path").arg(guest.join("Cargo.toml")).arg("--target-dir").arg(&target));
-    let module = target.join("wasm32-unknown-unknown/release/webai_test_guest_data.wasm");
-    let mut pack = Command::new(env!("CARGO_BIN_EXE_webai2api"));
-    pack.args(["adapter", "pack"]).arg(module).arg("--manifest").arg(guest.join("adapter.toml"));
-    run(pack.arg("--output").arg(folder.join("demo.wasm")));
+    let module = guest::build(&guest::source("data"), "webai_test_guest_data", &["--locked"]);
+    let manifest = std::fs::read_to_string(guest::source("data").join("adapter.toml")).unwrap();
+    guest::pack(&module, &manifest, &folder.join("demo.wasm"));
 }
 
 async fn answer(client: &Client, prompt: &str) -> String {

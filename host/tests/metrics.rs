@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::support::Server;
-use crate::support::client::{Client, ask, script};
+use crate::support::client::{self, Client, ask, script};
 use crate::support::process::{browser, kill};
 use webai2api::telemetry::metrics::{ALL, Kind};
 
@@ -122,7 +122,7 @@ async fn scrape(server: &Server) -> Scrape {
 
 /// Scrapes until it is so: a request is counted when the last of it has gone.
 async fn until(server: &Server, so: impl Fn(&Scrape) -> bool) -> Scrape {
-    let deadline = tokio::time::Instant::now() + crate::support::client::PATIENCE;
+    let deadline = tokio::time::Instant::now() + client::PATIENCE;
     loop {
         let scrape = scrape(server).await;
         if so(&scrape) {

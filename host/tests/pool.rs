@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::Server;
-use crate::support::client::{Answer, Client, ask, script, streaming};
+use crate::support::client::{self, Answer, Client, ask, script, streaming};
 use crate::support::site::Site;
+use crate::support::{Server, guest};
 use base64::Engine as _;
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ async fn pool(client: &Client) -> Value {
 }
 
 async fn until_pool(client: &Client, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-    let deadline = Instant::now() + crate::support::client::PATIENCE;
+    let deadline = Instant::now() + client::PATIENCE;
     loop {
         let pool = pool(client).await;
         if is_so(&pool) {
@@ -57,8 +57,8 @@ fn text(answer: &Answer) -> String {
 #[tokio::test]
 async fn what_fails_before_the_prompt_is_sent_is_tried_elsewhere_and_nothing_after_it() {
     let folder = tempfile::tempdir().unwrap();
-    crate::support::guest::hostile(folder.path(), "aaa", &[]);
-    std::fs::copy(crate::support::guest::bundled("demo"), folder.path().join("demo.wasm")).unwrap();
+    guest::hostile(folder.path(), "aaa", &[]);
+    std::fs::copy(guest::bundled("demo"), folder.path().join("demo.wasm")).unwrap();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let config = format!(
         "adapters: {{enabled: [aaa]}}\ndemo: {{listen: \"127.0.0.1:{port}\"}}\n\
@@ -102,7 +102,7 @@ async fn a_conversation_goes_on_in_its_chat_and_an_edited_one_begins_anew() {
     let fresh = [further.as_slice(), &[("assistant", "third"), ("user", "fourth")]].concat();
     let request = conversation(&fresh);
     let answer = client.send_with(&request, &[("x-webai-conversation", "new")]).await;
-    assert!(text(&crate::support::client::answer(answer).await).contains("third"));
+    assert!(text(&client::answer(answer).await).contains("third"));
     assert!(prompts(&site).await[3..].iter().all(|(chat, _)| *chat != seen[0].0));
 }
 

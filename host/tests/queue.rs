@@ -1,7 +1,7 @@
 //! Waiting: how many may, what they hear meanwhile, and when each stage's patience ends.
 
 use crate::support::Server;
-use crate::support::client::{Client, Event, answer, ask, joined, script, streaming};
+use crate::support::client::{self, Client, Event, answer, ask, joined, script, streaming};
 use crate::support::site::Site;
 
 const ONE_PAGE: &str = "
@@ -107,7 +107,7 @@ deadlines: {submit: 2s, firstByte: 1s, idle: 1s}
         if stage == "first-byte" {
             assert_eq!(answer(response).await.error(), (424, "timeout"));
         } else {
-            let events = crate::support::client::stream_of(response).await.rest().await;
+            let events = client::stream_of(response).await.rest().await;
             assert_eq!(joined(&events, "content"), "t0 t1 t2");
             assert_eq!(events.last().unwrap().error_code(), Some("timeout"), "{events:?}");
         }
@@ -181,9 +181,9 @@ async fn repetitions_of_a_request_are_sent_once_however_close_they_come() {
     // A stream that joins hears all of it.
     let stream = streaming(script("tokens=2 rate=0 gate=1 mark=stream"));
     let headers = [("idempotency-key", "c")];
-    let mut first = crate::support::client::stream_of(client.send_with(&stream, &headers).await).await;
+    let mut first = client::stream_of(client.send_with(&stream, &headers).await).await;
     assert_eq!(first.next_text().await.unwrap(), "t0");
-    let second = crate::support::client::stream_of(client.send_with(&stream, &headers).await).await;
+    let second = client::stream_of(client.send_with(&stream, &headers).await).await;
     site.let_go("stream", 2).await;
     assert_eq!(joined(&second.rest().await, "content"), "t0 t1");
     assert_eq!(joined(&first.rest().await, "content"), " t1");

@@ -1,8 +1,8 @@
 //! A new configuration is taken over while the program runs, by signal or over the API; a bad one changes nothing.
 
-use crate::support::Server;
-use crate::support::client::{Answer, Client, Event, PATIENCE, ask, script};
+use crate::support::client::{self, Answer, Client, Event, PATIENCE, ask, script};
 use crate::support::site::Site;
+use crate::support::{Server, process};
 use serde_json::Value;
 
 const KEY: &str = "reload-admin-key";
@@ -59,12 +59,12 @@ async fn instances_workers_and_keys_change_beside_a_running_answer() {
     assert!(done.body["done"].to_string().contains("instance a goes when its requests have ended"), "{done:?}");
     assert_eq!(workers(&client).await, ["b1"]);
     assert_eq!(client.ask(&ask("demo/echo", "again")).await.text(), "again");
-    assert_eq!(crate::support::process::browsers(&server).len(), 2);
+    assert_eq!(process::browsers(&server).len(), 2);
     site.let_go("running", 3).await;
     let rest = running.rest().await;
-    assert_eq!(crate::support::client::joined(&rest, "content"), " t1 t2");
+    assert_eq!(client::joined(&rest, "content"), " t1 t2");
     assert!(rest.contains(&Event::Done), "{rest:?}");
-    let alone = server.wait_for(|server| crate::support::process::browsers(server).len() == 1);
+    let alone = server.wait_for(|server| process::browsers(server).len() == 1);
     assert!(alone, "{}", server.log());
 
     // One that needs another browser is started anew. Whoever asks meanwhile waits for it, or is told to come again.

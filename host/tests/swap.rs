@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::Server;
-use crate::support::client::{Client, Event, ask, joined, script};
+use crate::support::client::{self, Client, Event, ask, joined, script};
 use crate::support::site::Site;
+use crate::support::{Server, guest};
 
 /// A folder of adapters of the test's own, with the demo's in it.
 struct Adapters(tempfile::TempDir);
@@ -32,7 +32,7 @@ impl Adapters {
         let manifest = include_str!("../../adapters-wasm/demo/adapter.toml");
         let manifest = manifest.replacen("version = \"0.1.0\"", &format!("version = {version:?}"), 1);
         assert!(manifest.contains(version));
-        crate::support::guest::pack(&bundled(), &manifest, &self.file());
+        guest::pack(&bundled(), &manifest, &self.file());
     }
 
     /// Puts something else there, at once as a whole.
@@ -45,7 +45,7 @@ impl Adapters {
 
 /// The demo's adapter as the build left it.
 fn bundled() -> PathBuf {
-    crate::support::guest::bundled("demo")
+    guest::bundled("demo")
 }
 
 /// The version that new requests get, if any.
@@ -55,7 +55,7 @@ async fn version(client: &Client) -> Option<String> {
 }
 
 async fn until_version(client: &Client, wanted: Option<&str>) {
-    let deadline = tokio::time::Instant::now() + crate::support::client::PATIENCE;
+    let deadline = tokio::time::Instant::now() + client::PATIENCE;
     while version(client).await.as_deref() != wanted {
         assert!(tokio::time::Instant::now() < deadline, "{wanted:?} does not come");
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;

@@ -30,9 +30,7 @@ impl Household for Dispatcher {
     }
 
     fn recycle(&self, instance: &str) -> bool {
-        let Some(member) = self.0.all_members().into_iter().find(|member| member.name() == instance) else {
-            return false;
-        };
+        let Some(member) = self.0.member(instance) else { return false };
         if !member.is_ready() || member.held().is_some() {
             return false;
         }

@@ -41,7 +41,7 @@ impl Dispatcher {
     /// Somebody else is signed in on an instance now. Idle pages, which were loaded for whoever was there before, close, and the sites are
     /// asked anew.
     pub fn account_changed(&self, instance: &str) {
-        let Some(member) = self.0.all_members().into_iter().find(|member| member.name() == instance) else { return };
+        let Some(member) = self.0.member(instance) else { return };
         self.0.board.close_idle_of(&member);
         self.0.board.make_due(instance);
         self.0.look.notify_one();
@@ -108,8 +108,7 @@ pub(super) async fn probe(inner: &Inner, claim: Claim) -> Option<SignIn> {
 
 /// Somebody has signed in: what the browser knows of it is kept at once.
 async fn keep_session(inner: &Inner, instance: &str, found: &SignIn) {
-    let member = inner.all_members().into_iter().find(|member| member.name() == instance);
-    if let (SignIn::SignedIn(_), Some(member)) = (found, member)
+    if let (SignIn::SignedIn(_), Some(member)) = (found, inner.member(instance))
         && let Err(error) = member.instance.keep_session().await
     {
         tracing::debug!(instance, %error, "the session was not kept at once");

@@ -73,9 +73,8 @@ impl Dispatcher {
         }
         for wanted in plans {
             let name = wanted.0.name.clone();
-            let known = inner.all_members().into_iter().find(|member| member.name() == name);
             let is_leaving = inner.replacements.has(&name);
-            match known.or_else(|| leaving.iter().find(|member| member.name() == name).cloned()) {
+            match inner.member(&name).or_else(|| leaving.iter().find(|member| member.name() == name).cloned()) {
                 Some(member) if !is_leaving && member.take_over(&wanted.0) => {}
                 Some(member) => {
                     member.hold(Some("its browser is started anew with its new settings"));

@@ -13,11 +13,11 @@ use wasmtime::{CallHook, Store, UpdateDeadline};
 
 /// What a guest may compute at full speed: the start of a script engine, or some thousand tokens.
 const BURST: Duration = Duration::from_millis(150);
+/// From then on it rests so many times as long as it computes.
+const RESTS: u32 = 7;
 /// What a call of the host counts as, beside the guest's own computing: what it takes to send a piece of an answer on to its client. Only
 /// for resting, so that who calls without end takes no more of the machine than who computes without end.
 const CALL: Duration = Duration::from_micros(20);
-/// From then on it rests so many times as long as it computes.
-const RESTS: u32 = 7;
 
 /// A guest's CPU clock and its budget.
 #[derive(Debug)]
@@ -40,6 +40,12 @@ struct State {
 }
 
 impl State {
+    fn stop(&mut self) {
+        if let Some(since) = self.running_since.take() {
+            self.used += since.elapsed();
+        }
+    }
+
     /// How long the guest is to rest now.
     fn rest(&mut self, now: Instant) -> Duration {
         let all = self.used + self.called;
@@ -78,15 +84,13 @@ impl Meter {
     }
 
     fn stop(&self) {
-        let mut state = self.lock();
-        if let Some(since) = state.running_since.take() {
-            state.used += since.elapsed();
-        }
+        self.lock().stop();
     }
 
     fn call(&self) {
-        self.stop();
-        self.lock().called += CALL;
+        let mut state = self.lock();
+        state.stop();
+        state.called += CALL;
     }
 
     fn rest(&self) -> Duration {

@@ -1,5 +1,4 @@
 //! What the tests with a real Chromium share: sites of their own, and instances that see nothing else.
-#![allow(unreachable_pub, reason = "a module of tests")]
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -17,20 +16,20 @@ use webai2api::browser::{
 };
 
 /// Long, because the machine may be busy. Nothing waits for it when all is well.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where the pages under test live.
-pub const CHAT: &str = "http://chat.demo.localhost";
+pub(crate) const CHAT: &str = "http://chat.demo.localhost";
 /// Their sign-in pages.
-pub const ACCOUNTS: &str = "http://accounts.demo.localhost";
+pub(crate) const ACCOUNTS: &str = "http://accounts.demo.localhost";
 /// Where they must never go.
-pub const EVIL: &str = "http://evil.demo.localhost";
+pub(crate) const EVIL: &str = "http://evil.demo.localhost";
 
 type Pages = Arc<dyn Fn(&str) -> Response + Send + Sync>;
 
 /// A server for every host name.
-pub struct Site {
-    pub addr: SocketAddr,
+pub(crate) struct Site {
+    pub(crate) addr: SocketAddr,
     /// The egress guard that leads there, and nowhere else.
     guard: Guard,
     hits: Arc<Mutex<Vec<String>>>,
@@ -39,7 +38,7 @@ pub struct Site {
 
 impl Site {
     /// `pages` gets `host/path?query`.
-    pub async fn start(pages: impl Fn(&str) -> Response + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(pages: impl Fn(&str) -> Response + Send + Sync + 'static) -> Self {
         let hits = Arc::<Mutex<Vec<String>>>::default();
         let state = (Arc::new(pages) as Pages, Arc::clone(&hits));
         let app = Router::new().fallback(answer).with_state(state);
@@ -53,12 +52,12 @@ impl Site {
     }
 
     /// The way there, for [`options`].
-    pub fn guard(&self) -> SocketAddr {
+    pub(crate) fn guard(&self) -> SocketAddr {
         self.guard.addr()
     }
 
     /// How many requests came for addresses that begin so (`host/path`).
-    pub fn hits(&self, begin: &str) -> usize {
+    pub(crate) fn hits(&self, begin: &str) -> usize {
         self.hits.lock().unwrap().iter().filter(|hit| hit.starts_with(begin)).count()
     }
 }
@@ -74,34 +73,34 @@ async fn answer(
     pages(&asked)
 }
 
-pub fn html(body: &str) -> Response {
+pub(crate) fn html(body: &str) -> Response {
     Html(format!("<!doctype html><title>a page</title><link rel=icon href=data:,>{body}")).into_response()
 }
 
-pub fn redirect(to: &str) -> Response {
+pub(crate) fn redirect(to: &str) -> Response {
     (StatusCode::FOUND, [(header::LOCATION, to)]).into_response()
 }
 
-pub fn missing() -> Response {
+pub(crate) fn missing() -> Response {
     // With a body: without one Chromium shows an error page of its own.
     (StatusCode::NOT_FOUND, Html("<title>a page</title>nothing here")).into_response()
 }
 
 /// Options for a Chromium that reaches nothing but what this guard leads to.
-pub fn options(name: &str, profile: Profile, guard: Option<SocketAddr>) -> InstanceOptions {
+pub(crate) fn options(name: &str, profile: Profile, guard: Option<SocketAddr>) -> InstanceOptions {
     let mut launch = LaunchOptions::new(guard.unwrap_or_else(|| "127.0.0.1:1".parse().unwrap()));
     launch.start_timeout = PATIENCE;
     InstanceOptions { name: name.into(), profile, launch }
 }
 
 /// An instance that is ready.
-pub async fn instance(site: &Site) -> Instance {
+pub(crate) async fn instance(site: &Site) -> Instance {
     let instance = Instance::spawn(options("test", Profile::Throwaway, Some(site.guard())));
     ready(&instance).await;
     instance
 }
 
-pub async fn until(instance: &Instance, wanted: impl Fn(&InstanceState) -> bool) -> InstanceState {
+pub(crate) async fn until(instance: &Instance, wanted: impl Fn(&InstanceState) -> bool) -> InstanceState {
     let mut state = instance.state();
     let mut seen = Vec::new();
     let wait = async {
@@ -121,14 +120,14 @@ pub async fn until(instance: &Instance, wanted: impl Fn(&InstanceState) -> bool)
 }
 
 /// Waits until it is ready; its version and process.
-pub async fn ready(instance: &Instance) -> (String, u32) {
+pub(crate) async fn ready(instance: &Instance) -> (String, u32) {
     match until(instance, |state| matches!(state, InstanceState::Ready { .. })).await {
         InstanceState::Ready { version, pid } => (version, pid.unwrap()),
         state => panic!("{state:?}"),
     }
 }
 
-pub fn spec() -> PageSpec {
+pub(crate) fn spec() -> PageSpec {
     PageSpec {
         entry: Url::parse(&format!("{CHAT}/")).unwrap(),
         page: vec![Origin::parse_lab(CHAT).unwrap()],
@@ -142,14 +141,14 @@ pub fn spec() -> PageSpec {
 }
 
 /// A page at its entry.
-pub async fn page(instance: &Instance) -> Page {
+pub(crate) async fn page(instance: &Instance) -> Page {
     let page = instance.open_page(spec()).await.unwrap();
     page.back_to_entry(Some(PATIENCE)).await.unwrap();
     page
 }
 
 /// Asks again and again, at short intervals, until it is so.
-pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let asked = async {
         while !is_so().await {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -158,22 +157,22 @@ pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     assert!(tokio::time::timeout(PATIENCE, asked).await.is_ok(), "not so in {PATIENCE:?}: {what}");
 }
 
-pub fn is_code(result: &Result<(), PageError>, wanted: &str) -> bool {
+pub(crate) fn is_code(result: &Result<(), PageError>, wanted: &str) -> bool {
     matches!(result, Err(PageError::Other { code, .. }) if *code == wanted)
 }
 
 /// Whether a process is there and no zombie.
-pub fn is_alive(pid: u32) -> bool {
+pub(crate) fn is_alive(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
-pub fn kill(pid: u32) {
+pub(crate) fn kill(pid: u32) {
     let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }
 
 /// The processes below one.
-pub fn descendants(pid: u32) -> Vec<u32> {
+pub(crate) fn descendants(pid: u32) -> Vec<u32> {
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     let children: Vec<u32> = children.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
     children.iter().copied().chain(children.iter().flat_map(|pid| descendants(*pid))).collect()

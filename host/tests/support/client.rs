@@ -168,9 +168,8 @@ impl Client {
 
     /// A `POST` with a body.
     pub(crate) async fn post_json(&self, path: &str, body: &Value) -> Answer {
-        let request = self.http.post(format!("{}{path}", self.base)).bearer_auth(&self.key);
-        let request = request.header("content-type", "application/json").body(body.to_string());
-        answer(tokio::time::timeout(PATIENCE, request.send()).await.expect("an answer in time").unwrap()).await
+        let sending = self.posting(path, body).send();
+        answer(tokio::time::timeout(PATIENCE, sending).await.expect("an answer in time").unwrap()).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -192,8 +191,12 @@ impl Client {
     }
 
     fn completion(&self, request: &Value) -> reqwest::RequestBuilder {
-        let sending = self.http.post(format!("{}/v1/chat/completions", self.base)).bearer_auth(&self.key);
-        sending.header("content-type", "application/json").body(request.to_string())
+        self.posting("/v1/chat/completions", request)
+    }
+
+    fn posting(&self, path: &str, body: &Value) -> reqwest::RequestBuilder {
+        let sending = self.http.post(format!("{}{path}", self.base)).bearer_auth(&self.key);
+        sending.header("content-type", "application/json").body(body.to_string())
     }
 
     /// A whole answer, or an error.

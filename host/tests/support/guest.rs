@@ -13,25 +13,38 @@ pub(crate) fn run(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// Builds the hostile guest as every adapter is built, under an id and with features, and packs it into a folder.
+/// Where guests are compiled: what several have in common is compiled once.
+pub(crate) fn target() -> PathBuf {
+    repository().join("target/guest-tests")
+}
+
+/// The cargo that makes adapters, as those of this repository are made.
+pub(crate) fn cargo() -> PathBuf {
+    repository().join("scripts/guest-cargo")
+}
+
+/// Compiles the crate of a folder, with more arguments for cargo, to a module of this name.
+pub(crate) fn build(folder: &Path, name: &str, more: &[&str]) -> PathBuf {
+    let mut cargo = Command::new(cargo());
+    cargo.env("GUEST_QUIET", "1").current_dir(folder);
+    cargo.args(["build", "--release", "--quiet", "--lib", "--target", "wasm32-unknown-unknown"]);
+    run(cargo.args(more).arg("--target-dir").arg(target()));
+    target().join("wasm32-unknown-unknown/release").join(format!("{name}.wasm"))
+}
+
+/// The source of one of the guests here.
+pub(crate) fn source(name: &str) -> PathBuf {
+    repository().join("host/tests/guests").join(name)
+}
+
+/// Builds the hostile guest under an id and with features, and packs it into a folder.
 pub(crate) fn hostile(folder: &Path, id: &str, features: &[&str]) {
-    let guest = repository().join("host/tests/guests/hostile");
-    let target = repository().join("target/guest-tests");
-    std::fs::create_dir_all(&target).unwrap();
+    let guest = source("hostile");
+    std::fs::create_dir_all(target()).unwrap();
     // One after the other, until it is packed: each kind of it has the same name there.
-    let turn = std::fs::File::create(target.join("hostile.lock")).unwrap();
+    let turn = std::fs::File::create(target().join("hostile.lock")).unwrap();
     turn.lock().unwrap();
-    let rustc = run(Command::new(repository().join("scripts/guest-toolchain")).env("GUEST_QUIET", "1"));
-    let mut cargo = Command::new(env!("CARGO"));
-    for name in
-        ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"]
-    {
-        cargo.env_remove(name);
-    }
-    cargo.env("RUSTC", rustc).args(["build", "--locked", "--release", "--quiet", "--target", "wasm32-unknown-unknown"]);
-    cargo.arg("--features").arg(features.join(","));
-    run(cargo.arg("--manifest-path").arg(guest.join("Cargo.toml")).arg("--target-dir").arg(&target));
-    let module = target.join("wasm32-unknown-unknown/release/webai_test_guest_hostile.wasm");
+    let module = build(&guest, "webai_test_guest_hostile", &["--locked", "--features", &features.join(",")]);
     let text = std::fs::read_to_string(guest.join("adapter.toml")).unwrap();
     let named =
         text.replace("id = \"demo\"", &format!("id = {id:?}")).replace("demo.localhost", &format!("{id}.localhost"));

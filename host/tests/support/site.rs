@@ -30,17 +30,20 @@ impl Site {
         serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
     }
 
+    async fn post(&self, path: &str, body: Value) -> reqwest::Response {
+        let request = self.http.post(format!("{}{path}", self.base)).header("content-type", "application/json");
+        request.body(body.to_string()).send().await.unwrap()
+    }
+
     pub(crate) async fn control(&self, change: Value) {
-        let request = self.http.post(format!("{}/control", self.base)).header("content-type", "application/json");
-        let response = request.body(change.to_string()).send().await.unwrap();
+        let response = self.post("/control", change).await;
         let status = response.status();
         assert!(status.is_success(), "{status} {}", response.text().await.unwrap());
     }
 
     /// Signs somebody in. What the browser that did would send from then on in the cookie `demo_session`.
     pub(crate) async fn sign_in(&self, email: &str) -> String {
-        let request = self.http.post(format!("{}/api/login", self.base)).header("content-type", "application/json");
-        let response = request.body(json!({ "email": email, "password": "demo" }).to_string()).send().await.unwrap();
+        let response = self.post("/api/login", json!({ "email": email, "password": "demo" })).await;
         let cookies = response.headers().get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
         let session = cookies.filter_map(|cookie| cookie.strip_prefix("demo_session=")).next().unwrap();
         session.split(';').next().unwrap().to_owned()
