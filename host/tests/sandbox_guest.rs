@@ -103,7 +103,8 @@ async fn who_crashes_too_often_or_tries_what_was_not_granted_is_out_of_use() {
 /// What a guest may do without end has one, and the guest is told.
 #[tokio::test]
 async fn every_flood_has_its_end() {
-    let (_folder, server) = serving("adapters: {pages: 2, crashes: 0}");
+    // By its count, not by a deadline that a slow machine meets first.
+    let (_folder, server) = serving("adapters: {pages: 2, crashes: 0}\ndeadlines: {submit: 5m}");
     let (client, site) = (Client::of(&server), Site::of(&server));
     let mut flow = client.stream(ask("demo/script", "flow")).await;
     for (what, end) in [
@@ -126,7 +127,7 @@ async fn every_flood_has_its_end() {
     assert_eq!(client.ask(&ask("demo/script", "logs")).await.status, 200);
     let log = server.log();
     let lines = log.lines().filter(|line| line.contains("line ")).count();
-    assert!(lines < 5000, "{lines} of 100000 lines were kept");
+    assert!(lines < 5000, "{lines} of 20000 lines were kept");
     assert!(log.contains("suppressed"), "{lines}");
 
     // Twice it is filled in, and once it is sent.

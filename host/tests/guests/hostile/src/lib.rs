@@ -33,7 +33,7 @@ impl Adapter for Hostile {
                 reply.text("x".repeat(12 << 20));
             }
             "flood" => return flood(reply),
-            "logs" => (0..100_000).for_each(|n| webai_adapter::info!("line {n}")),
+            "logs" => (0..20_000).for_each(|n| webai_adapter::info!("line {n}")),
             "listens" => return until_refused(reply, || page.listen(&chat())),
             "watches" => return until_refused(reply, || page.watch("testid=composer")),
             "acts" => return until_refused(reply, || page.focus("testid=composer")),
