@@ -11,7 +11,7 @@ use crate::support::client::{Client, ask, script};
 use crate::support::process::{self, uses};
 use crate::support::{Server, number};
 use plotters::prelude::*;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 const CLIENTS: usize = 4;
 const SAMPLES: u64 = 100;
@@ -34,11 +34,33 @@ struct Sample {
     p95_ms: f64,
 }
 
+/// The course of it: means of the second quarter and of the last one.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Report {
+    requests: u64,
+    seconds: u64,
+    #[serde(rename = "program, anonymous MiB")]
+    memory: (f64, f64),
+    #[serde(rename = "Chromium, PSS MiB")]
+    browser: (f64, f64),
+    #[serde(rename = "open files and sockets")]
+    handles: (f64, f64),
+    #[serde(rename = "processes")]
+    processes: (f64, f64),
+    #[serde(rename = "first token p50, ms")]
+    p50: (f64, f64),
+    #[serde(rename = "first token p95, ms")]
+    p95: (f64, f64),
+}
+
 /// A line of a chart: its name, its colour, and what it shows.
 type Line = (&'static str, RGBColor, fn(&Sample) -> f64);
 
 struct Course<'a> {
     server: &'a Server,
+    began: Instant,
+    /// Where the figures go.
+    out: Option<PathBuf>,
     total: u64,
     next: AtomicU64,
     done: AtomicU64,
@@ -97,6 +119,38 @@ impl Course<'_> {
             p50_ms: at(0.5),
             p95_ms: at(0.95),
         });
+        self.write();
+    }
+
+    fn report(&self) -> Report {
+        let samples = self.samples.lock().unwrap();
+        Report {
+            requests: self.done.load(Ordering::Relaxed),
+            seconds: self.began.elapsed().as_secs(),
+            memory: trend(&samples, |s| s.host_mib),
+            browser: trend(&samples, |s| s.browser_mib),
+            handles: trend(&samples, |s| s.handles),
+            processes: trend(&samples, |s| s.processes),
+            p50: trend(&samples, |s| s.p50_ms),
+            p95: trend(&samples, |s| s.p95_ms),
+        }
+    }
+
+    /// What was seen so far: a run that is ended leaves it.
+    fn write(&self) {
+        let Some(folder) = &self.out else { return };
+        std::fs::create_dir_all(folder).unwrap();
+        let report = serde_json::to_string_pretty(&self.report()).unwrap();
+        std::fs::write(folder.join("soak.json"), report + "\n").unwrap();
+        let samples = self.samples.lock().unwrap();
+        let mut table = "requests,host_mib,browser_mib,handles,processes,p50_ms,p95_ms\n".to_owned();
+        for s in samples.iter() {
+            let figures = [s.requests, s.host_mib, s.browser_mib, s.handles, s.processes, s.p50_ms, s.p95_ms];
+            table.push_str(&figures.map(|figure| format!("{figure:.1}")).join(","));
+            table.push('\n');
+        }
+        std::fs::write(folder.join("soak.csv"), table).unwrap();
+        plot(&folder.join("soak.svg"), &samples).unwrap();
     }
 }
 
@@ -164,19 +218,6 @@ fn plot(file: &Path, samples: &[Sample]) -> Result<(), Box<dyn std::error::Error
     Ok(())
 }
 
-fn write(folder: &Path, report: &Value, samples: &[Sample]) {
-    std::fs::create_dir_all(folder).unwrap();
-    std::fs::write(folder.join("soak.json"), format!("{report:#}\n")).unwrap();
-    let mut table = "requests,host_mib,browser_mib,handles,processes,p50_ms,p95_ms\n".to_owned();
-    for s in samples {
-        let figures = [s.requests, s.host_mib, s.browser_mib, s.handles, s.processes, s.p50_ms, s.p95_ms];
-        table.push_str(&figures.map(|figure| format!("{figure:.1}")).join(","));
-        table.push('\n');
-    }
-    std::fs::write(folder.join("soak.csv"), table).unwrap();
-    plot(&folder.join("soak.svg"), samples).unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_grows_with_the_number_of_requests() {
     let total = number("SOAK_REQUESTS", 80);
@@ -184,37 +225,21 @@ async fn nothing_grows_with_the_number_of_requests() {
         Server::builder().config("adapters: {pages: 4}\nqueue: {queueBuffer: 20}\nhistory: {mode: full}").start_ready();
     let course = Course {
         server: &server,
+        began: Instant::now(),
+        out: std::env::var_os("SOAK_OUT").map(PathBuf::from),
         total,
         next: AtomicU64::new(0),
         done: AtomicU64::new(0),
         latencies: Mutex::default(),
         samples: Mutex::default(),
     };
-    let began = Instant::now();
     futures::future::join_all((0..CLIENTS).map(|_| course.client())).await;
-    let took = began.elapsed();
-    let samples = course.samples.into_inner().unwrap();
-    let (memory, browser) = (trend(&samples, |s| s.host_mib), trend(&samples, |s| s.browser_mib));
-    let (handles, processes) = (trend(&samples, |s| s.handles), trend(&samples, |s| s.processes));
-    let (p50, p95) = (trend(&samples, |s| s.p50_ms), trend(&samples, |s| s.p95_ms));
-    let report = json!({
-        "requests": total,
-        "seconds": took.as_secs(),
-        "second and last quarter": {
-            "program, anonymous MiB": memory,
-            "Chromium, PSS MiB": browser,
-            "open files and sockets": handles,
-            "processes": processes,
-            "first token p50, ms": p50,
-            "first token p95, ms": p95,
-        },
-    });
-    println!("{report:#}");
-    if let Some(folder) = std::env::var_os("SOAK_OUT").map(PathBuf::from) {
-        write(&folder, &report, &samples);
-    }
-    assert_eq!(course.done.load(Ordering::Relaxed), total);
-    assert!(memory.1 < memory.0 * 1.25 + 8.0, "memory grows: {report:#}");
-    assert!(handles.1 < handles.0 + 8.0, "handles are left open: {report:#}");
-    assert!(processes.1 < processes.0 + 3.0, "processes are left: {report:#}");
+    course.write();
+    let report = course.report();
+    println!("{report:#?}");
+    assert_eq!(report.requests, total);
+    let Report { memory, handles, processes, .. } = report;
+    assert!(memory.1 < memory.0 * 1.25 + 8.0, "memory grows: {report:#?}");
+    assert!(handles.1 < handles.0 + 8.0, "handles are left open: {report:#?}");
+    assert!(processes.1 < processes.0 + 3.0, "processes are left: {report:#?}");
 }
