@@ -6,6 +6,7 @@
 
 mod allowance;
 mod bindings;
+mod border;
 mod call;
 mod clock;
 mod compile;

@@ -9,6 +9,7 @@ use wasmtime::Store;
 
 use super::bindings::exports::webai::adapter::provider;
 use super::bindings::webai::adapter::types as wit;
+use super::border;
 use super::clock::{Deadlines, StageClock};
 use super::guest_log::{GuestLog, Level};
 use super::handles::{HostState, Job, Means, PageHandle, Progress, ReplyHandle, RequestHandle};
@@ -16,7 +17,7 @@ use super::manifest::Rung;
 use super::meter::{self, Meter};
 use super::{Adapter, AdapterRequest};
 use crate::browser::Page;
-use crate::chat::{Failure, FailureKind, Finish, JobEvent, Outcome, Stage, Transcript};
+use crate::chat::{Failure, FailureKind, JobEvent, Outcome, Stage, Transcript};
 use crate::telemetry::metrics::{self, Added, Trap};
 
 /// What a guest may move across the boundary in one host call.
@@ -149,12 +150,7 @@ impl Adapter {
             instance.webai_adapter_provider().call_probe(&mut store, page).await
         };
         match watch_over(&progress, guest).await {
-            Ended::Returned(Ok(Ok(account))) => Ok(match account {
-                provider::Account::SignedIn(name) => Account::SignedIn(name),
-                provider::Account::SignedOut => Account::SignedOut,
-                provider::Account::Challenge => Account::Challenge,
-                provider::Account::Unknown => Account::Unknown,
-            }),
+            Ended::Returned(Ok(Ok(account))) => Ok(border::account(account)),
             Ended::Returned(Ok(Err(failure))) => Err(self.guest_failure(&progress, failure)),
             Ended::Returned(Err(trap)) => Err(self.trap(&store, &meter, &trap)),
             Ended::Cancelled => Err(Failure::new(FailureKind::ClientGone, "")),
@@ -180,44 +176,14 @@ impl Adapter {
         if progress.client_too_slow() {
             return Err(Failure::new(FailureKind::ClientTooSlow, ""));
         }
-        let finish = match outcome.finish {
-            provider::Finish::Stop => Finish::Stop,
-            provider::Finish::Length => Finish::Length,
-            provider::Finish::ContentFilter => Finish::ContentFilter,
-            provider::Finish::Other(reason) => Finish::Other(reason),
-        };
-        Ok(Outcome { finish, conversation: outcome.conversation, model: outcome.model })
+        Ok(border::outcome(outcome))
     }
 
     pub(super) fn guest_failure(&self, progress: &Progress, failure: wit::Failure) -> Failure {
         if progress.client_too_slow() {
             return Failure::new(FailureKind::ClientTooSlow, "");
         }
-        let seconds = |s: Option<u32>| s.map(|s| Duration::from_secs(s.into()));
-        let (kind, message) = match failure {
-            wit::Failure::LoginRequired(m) => (FailureKind::LoginRequired, m),
-            wit::Failure::Challenge(m) => (FailureKind::ChallengeRequired, m),
-            wit::Failure::RateLimited(l) => {
-                (FailureKind::RateLimited { retry_after: seconds(l.retry_after_s) }, l.message)
-            }
-            wit::Failure::QuotaExhausted(l) => {
-                (FailureKind::QuotaExhausted { retry_after: seconds(l.retry_after_s) }, l.message)
-            }
-            wit::Failure::ContentBlocked(m) => (FailureKind::ContentBlocked, m),
-            wit::Failure::ModelUnavailable(m) => (FailureKind::ModelUnavailable, m),
-            wit::Failure::InvalidRequest(m) => (FailureKind::InvalidRequest, m),
-            wit::Failure::SiteChanged(missing) => {
-                (FailureKind::SiteChanged { step: missing.step, selector: missing.selector }, String::new())
-            }
-            wit::Failure::Timeout(m) => (FailureKind::Timeout(progress.clock.late_stage()), m),
-            wit::Failure::Cancelled => (FailureKind::ClientGone, String::new()),
-            wit::Failure::Upstream(m) => (FailureKind::Upstream, m),
-            wit::Failure::Other(fault) if fault.code == "page-closed" => {
-                (FailureKind::BrowserFailed, "the browser tab died".to_owned())
-            }
-            wit::Failure::Other(fault) => (FailureKind::Other(fault.code), fault.message),
-        };
-        Failure::new(kind, message)
+        border::failure(failure, progress.clock.late_stage())
     }
 
     pub(super) fn trap(&self, store: &Store<HostState>, meter: &Meter, trap: &wasmtime::Error) -> Failure {

@@ -5,9 +5,10 @@ use std::time::Duration;
 use bytes::BytesMut;
 use wasmtime::component::Resource;
 
-use crate::chat::{self, Delta, JobEvent};
+use crate::chat::{Delta, JobEvent};
 use crate::plugin::allowance::MAX_REPLY;
 use crate::plugin::bindings::webai::adapter::reply::{Appetite, Host, HostReply, Piece};
+use crate::plugin::border;
 use crate::plugin::handles::{HostState, OpenMedia, ReplyHandle};
 
 /// How long a piece may wait for a client that does not read.
@@ -69,7 +70,10 @@ impl HostReply for HostState {
         let delta = match piece {
             Piece::Text(text) => Delta::Text(text),
             Piece::Reasoning(text) => Delta::Reasoning(text),
-            Piece::Citation(c) => Delta::Citation(chat::Citation { url: c.url, title: c.title }),
+            Piece::Citation(c) => match border::citation(c.url, c.title) {
+                Some(citation) => Delta::Citation(citation),
+                None => return Ok(Appetite::More),
+            },
             Piece::Progress(text) => Delta::Progress(text),
             Piece::Other(_) => return Ok(Appetite::More),
         };
