@@ -6,6 +6,8 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 
+use crate::chat::media_type;
+
 /// Sites leave the padding away, or not.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
@@ -35,7 +37,7 @@ const SIGNS: [(&[u8], &str); 17] = [
 
 /// The type of a file, of which `declared` was said. Never empty.
 pub(super) fn kind(declared: &str, bytes: &[u8]) -> String {
-    let declared = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let declared = media_type(declared).unwrap_or_default();
     let sign = |sign: &[u8]| {
         bytes.len() >= sign.len() && sign.iter().zip(bytes).all(|(own, byte)| *own == b'.' || own == byte)
     };
@@ -46,7 +48,7 @@ pub(super) fn kind(declared: &str, bytes: &[u8]) -> String {
         Some((_, known)) => (*known).to_owned(),
         // An error page in place of a picture.
         None if is_html(bytes) => "text/html".into(),
-        None if declared.contains('/') => declared,
+        None if !declared.is_empty() => declared,
         None => "application/octet-stream".into(),
     }
 }
@@ -143,6 +145,8 @@ mod tests {
             ("text/csv; charset=utf-8", b"a,b", "text/csv"),
             ("image/svg+xml", b"<svg", "image/svg+xml"),
             ("nonsense", b"a", "application/octet-stream"),
+            ("x/y)\n![](https://evil.example/", b"a", "application/octet-stream"),
+            ("audio/\"><script>", b"\0\0\0\x20ftypisom", "video/mp4"),
             ("", b"", "application/octet-stream"),
             ("", b"RIFF", "application/octet-stream"),
         ] {

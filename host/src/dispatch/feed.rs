@@ -197,7 +197,9 @@ fn size(event: &JobEvent) -> usize {
     match event {
         JobEvent::Delta(Delta::Text(text) | Delta::Reasoning(text) | Delta::Progress(text)) => text.len(),
         JobEvent::Delta(Delta::Citation(citation)) => citation.url.len() + citation.title.len(),
-        JobEvent::Delta(Delta::Media { bytes, .. }) => bytes.len(),
+        JobEvent::Delta(Delta::Media { mime_type, bytes }) => mime_type.len() + bytes.len(),
+        JobEvent::Delta(Delta::Link { mime_type, url }) => mime_type.len() + url.len(),
+        JobEvent::Failed(failure) => failure.message.len(),
         _ => 0,
     }
 }
@@ -260,6 +262,15 @@ mod tests {
         drop(second);
         assert!(cancel.is_cancelled());
         assert!(feed.join().is_none(), "it ended without a word");
+    }
+
+    #[test]
+    fn all_that_an_event_holds_is_counted() {
+        let mime_type = "image/png".to_owned();
+        let file = Delta::Media { mime_type: mime_type.clone(), bytes: vec![0; 100].into() };
+        assert_eq!(size(&JobEvent::Delta(file)), 109);
+        assert_eq!(size(&JobEvent::Delta(Delta::Link { mime_type, url: "https://a/b".into() })), 20);
+        assert_eq!(size(&JobEvent::Failed(Failure::new(FailureKind::Upstream, "busy"))), 4);
     }
 
     #[tokio::test]

@@ -4,6 +4,8 @@ use crate::browser::PageError;
 
 /// Bytes of text, thoughts and sources in one answer. Files have a limit of their own.
 pub(super) const MAX_REPLY: usize = 16 << 20;
+/// Files of one answer, and files that `page.save` keeps in one call.
+pub(super) const MAX_FILES: usize = 64;
 /// A text this long that holds the prompt is the prompt, whatever was put around it.
 const TELLING: usize = 32;
 
@@ -11,6 +13,8 @@ const TELLING: usize = 32;
 #[derive(Debug, Default)]
 pub(super) struct Allowance {
     reply: usize,
+    files: usize,
+    file_bytes: usize,
     prompt: Prompt,
 }
 
@@ -31,6 +35,28 @@ impl Allowance {
     pub(super) fn reply(&mut self, bytes: usize) -> bool {
         self.reply = self.reply.saturating_add(bytes);
         self.reply <= MAX_REPLY
+    }
+
+    /// Counts a file that is to be part of the answer, of which so many bytes are there. A file that is handed on once more counts once
+    /// more: the client gets it again.
+    ///
+    /// # Errors
+    /// In words, where it is too much.
+    pub(super) fn file(&mut self, bytes: usize, max: usize) -> Result<(), String> {
+        self.files = self.files.saturating_add(1);
+        if self.files > MAX_FILES {
+            return Err(format!("more than {MAX_FILES} files in one answer"));
+        }
+        self.file_bytes(bytes, max)
+    }
+
+    /// Counts bytes of such a file; `max` is for all files together.
+    ///
+    /// # Errors
+    /// In words, where it is too much.
+    pub(super) fn file_bytes(&mut self, bytes: usize, max: usize) -> Result<(), String> {
+        self.file_bytes = self.file_bytes.saturating_add(bytes);
+        if self.file_bytes > max { Err(format!("more than {max} bytes of files in one answer")) } else { Ok(()) }
     }
 
     /// Something was filled in: is it the prompt?
@@ -99,6 +125,21 @@ mod tests {
         call.sent();
         call.typed("4o", "4o");
         assert!(call.may_send().is_err());
+    }
+
+    #[test]
+    fn a_file_counts_each_time_it_is_handed_on() {
+        let mut call = Allowance::default();
+        assert!(call.file(40, 100).is_ok() && call.file(40, 100).is_ok());
+        assert_eq!(call.file(40, 100), Err("more than 100 bytes of files in one answer".into()));
+        assert!(call.file_bytes(usize::MAX, 100).is_err());
+    }
+
+    #[test]
+    fn empty_files_have_an_end_too() {
+        let mut call = Allowance::default();
+        assert!((0..MAX_FILES).all(|_| call.file(0, 100).is_ok()));
+        assert_eq!(call.file(0, 100), Err("more than 64 files in one answer".into()));
     }
 
     #[test]

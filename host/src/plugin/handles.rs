@@ -33,7 +33,6 @@ pub struct PageHandle;
 #[expect(unreachable_pub, reason = "the generated bindings export it again")]
 pub struct ReplyHandle {
     pub(super) media: Vec<OpenMedia>,
-    pub(super) media_bytes: usize,
 }
 
 /// A picture that is being written.

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use crate::browser::{self, Edit, PageError, Pointer, Rewriting, SavedFile, Source};
-use crate::chat::Delta;
+use crate::browser::{Edit, PageError, Pointer, Rewriting, SavedFile, Source};
+use crate::plugin::allowance::MAX_FILES;
 use crate::plugin::bindings::webai::adapter::page as wit;
 use crate::plugin::handles::HostState;
 
 /// A file may take longer than an act.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-/// Files of one call.
-const MAX_FILES: usize = 64;
 
 pub(super) fn source(source: wit::Source) -> Result<Source, PageError> {
     Ok(match source {
@@ -64,9 +62,8 @@ impl HostState {
         Ok(wit::Saved { id: u32::try_from(self.saved.len()).unwrap_or(u32::MAX), mime_type, size })
     }
 
-    /// A kept file as a piece of the answer.
-    pub(super) fn kept(&self, id: u32) -> Option<Delta> {
-        let file: &browser::SavedFile = self.saved.get(usize::try_from(id).ok()?.checked_sub(1)?)?;
-        Some(Delta::Media { mime_type: file.mime.clone(), bytes: file.bytes.clone() })
+    /// A kept file.
+    pub(super) fn kept(&self, id: u32) -> Option<SavedFile> {
+        self.saved.get(usize::try_from(id).ok()?.checked_sub(1)?).cloned()
     }
 }

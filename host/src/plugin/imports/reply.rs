@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use wasmtime::component::Resource;
 
-use crate::chat::{Delta, JobEvent};
+use crate::chat::{Delta, JobEvent, media_type};
 use crate::plugin::allowance::MAX_REPLY;
 use crate::plugin::bindings::webai::adapter::reply::{Appetite, Host, HostReply, Piece};
 use crate::plugin::border;
@@ -88,11 +88,17 @@ impl HostReply for HostState {
     async fn media(&mut self, _: Resource<ReplyHandle>, saved: u32) -> wasmtime::Result<bool> {
         let Some(file) = self.kept(saved) else { return Ok(false) };
         self.submit().await;
-        self.deliver(file).await;
+        self.allowance.file(file.bytes.len(), self.means.media_max).map_err(wasmtime::Error::msg)?;
+        self.deliver(Delta::Media { mime_type: file.mime, bytes: file.bytes }).await;
         Ok(true)
     }
 
     async fn media_start(&mut self, reply: Resource<ReplyHandle>, mime_type: String) -> wasmtime::Result<u32> {
+        let Some(mime_type) = media_type(&mime_type) else {
+            let said = border::name(mime_type);
+            return Err(wasmtime::Error::msg(format!("media-start: a type is such as image/png, and not {said:?}")));
+        };
+        self.allowance.file(0, self.means.media_max).map_err(wasmtime::Error::msg)?;
         let reply = self.table.get_mut(&reply)?;
         if reply.media.len() >= MAX_OPEN_MEDIA {
             return Err(wasmtime::Error::msg("more than 8 files open at once in one answer"));
@@ -108,12 +114,8 @@ impl HostReply for HostState {
         id: u32,
         bytes: Vec<u8>,
     ) -> wasmtime::Result<Appetite> {
-        let max = self.means.media_max;
+        self.allowance.file_bytes(bytes.len(), self.means.media_max).map_err(wasmtime::Error::msg)?;
         let reply = self.table.get_mut(&reply)?;
-        reply.media_bytes += bytes.len();
-        if reply.media_bytes > max {
-            return Err(wasmtime::Error::msg(format!("more than {max} bytes of files in one answer")));
-        }
         let Some(open) = reply.media.iter_mut().find(|m| m.id == id) else {
             return Err(wasmtime::Error::msg(format!("media-write: no file {id} is open")));
         };
