@@ -4,11 +4,16 @@
 //! if the new text begins with all that was sent, and is otherwise ended with [`Rewritten`]. Who waits for the whole answer
 //! gets the last version, exactly.
 
+use std::collections::HashMap;
+
 use base64::Engine as _;
 
 use super::images::{Allowed, ImageFilter};
 use super::limit::Limiter;
 use super::{Citation, Delta, Finish, usage};
+
+/// Different sources of one answer; no site names so many. Further ones are left out.
+const MAX_CITATIONS: usize = 1000;
 
 /// A piece to be sent on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +74,8 @@ pub struct Composer {
     reasoning: Track,
     /// For the text and for the reasoning; none leaves pictures as they are.
     images: Option<(ImageFilter, ImageFilter)>,
-    citations: Vec<Citation>,
+    /// The sources, each with its place in the list.
+    citations: HashMap<Citation, usize>,
     /// What pictures would count if they were text.
     media_tokens: u64,
 }
@@ -84,7 +90,7 @@ impl Composer {
             text: Track::default(),
             reasoning: Track::default(),
             images: None,
-            citations: Vec::new(),
+            citations: HashMap::new(),
             media_tokens: 0,
         }
     }
@@ -107,8 +113,9 @@ impl Composer {
                 }
             }
             Delta::Citation(citation) => {
-                if !self.citations.contains(&citation) {
-                    self.citations.push(citation);
+                let place = self.citations.len();
+                if place < MAX_CITATIONS {
+                    self.citations.entry(citation).or_insert(place);
                 }
             }
             Delta::Progress(_) => {}
@@ -213,13 +220,15 @@ impl Composer {
     }
 }
 
-fn sources(citations: &[Citation]) -> String {
+fn sources(citations: &HashMap<Citation, usize>) -> String {
     let mut list = String::from("\n\n");
-    for (index, citation) in citations.iter().enumerate() {
+    let mut citations: Vec<_> = citations.iter().collect();
+    citations.sort_unstable_by_key(|(_, place)| **place);
+    for (citation, place) in citations {
         let title = if citation.title.trim().is_empty() { &citation.url } else { &citation.title };
         let title = title.replace(['[', ']', '\n', '\r'], " ");
         let url = citation.url.replace(['(', ')', ' ', '\n', '\r', '<', '>'], "");
-        list.push_str(&format!("{}. [{}]({url})\n", index + 1, title.trim()));
+        list.push_str(&format!("{}. [{}]({url})\n", place + 1, title.trim()));
     }
     list
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Failure;
 
 /// A source that the answer names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Citation {
     pub url: String,
     pub title: String,

@@ -105,6 +105,22 @@ fn a_picture_is_markdown_and_sources_are_links_at_the_end() {
 }
 
 #[test]
+fn the_list_of_sources_keeps_their_order_and_has_an_end() {
+    let mut composer = composer();
+    let source = |n: usize| Delta::Citation(Citation { url: format!("https://a.example/{n}"), title: format!("t{n}") });
+    for n in 0..MAX_CITATIONS + 500 {
+        composer.push(source(n));
+        composer.push(source(0));
+    }
+    composer.finish();
+    let lines: Vec<&str> = composer.text().trim().lines().collect();
+    assert_eq!(lines.len(), MAX_CITATIONS);
+    for (n, line) in lines.iter().enumerate() {
+        assert_eq!(*line, format!("{}. [t{n}](https://a.example/{n})", n + 1));
+    }
+}
+
+#[test]
 fn pictures_of_strangers_are_made_harmless_wherever_they_stand() {
     let mut composer = Composer::new(&["END".into()], None);
     composer.show_images_of(Allowed::new(["https://good.example"]));
