@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::Adapter;
 
-/// Lines a second that are kept.
+/// Lines a second of one adapter that are kept, however many calls it has at once.
 const MAX_LINES: u32 = 50;
 /// Characters of a line that are kept.
 const MAX_LINE: usize = 2000;
@@ -44,12 +44,21 @@ pub struct LogLine {
 #[derive(Debug)]
 pub struct AdapterLog {
     lines: Mutex<VecDeque<LogLine>>,
+    pace: Mutex<Pace>,
     last: watch::Sender<u64>,
+}
+
+/// How much was written lately.
+#[derive(Debug, Default)]
+struct Pace {
+    /// When the present second began.
+    since: Option<Instant>,
+    lines: u32,
 }
 
 impl Default for AdapterLog {
     fn default() -> Self {
-        Self { lines: Mutex::default(), last: watch::Sender::new(0) }
+        Self { lines: Mutex::default(), pace: Mutex::default(), last: watch::Sender::new(0) }
     }
 }
 
@@ -69,6 +78,16 @@ impl AdapterLog {
         let _ = self.last.subscribe().wait_for(|last| *last > number).await;
     }
 
+    /// Counts a line of a guest's. False where there are too many in this second.
+    fn admits(&self, now: Instant) -> bool {
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        if pace.since.is_none_or(|since| now.duration_since(since) >= Duration::from_secs(1)) {
+            *pace = Pace { since: Some(now), lines: 0 };
+        }
+        pace.lines = pace.lines.saturating_add(1);
+        pace.lines <= MAX_LINES
+    }
+
     pub(super) fn push(&self, level: Level, version: &str, request: &str, message: &str) {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let time = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
@@ -83,15 +102,14 @@ impl AdapterLog {
     }
 }
 
-/// One call's writing end of its adapter's log: a guest that floods it loses lines, and the log says how many.
+/// One call's writing end of its adapter's log: where its guests flood it, lines are lost, and the log says how many.
 #[derive(Debug)]
 pub(super) struct GuestLog {
     adapter: String,
     version: String,
     request: String,
     kept: Arc<AdapterLog>,
-    window: Instant,
-    lines: u32,
+    /// Lines of this call that were lost since it was last told.
     suppressed: u32,
 }
 
@@ -102,22 +120,16 @@ impl GuestLog {
             version: adapter.manifest.version.to_string(),
             request: request.into(),
             kept: Arc::clone(&adapter.log),
-            window: Instant::now(),
-            lines: 0,
             suppressed: 0,
         }
     }
 
     pub(super) fn write(&mut self, level: Level, message: &str) {
-        if self.window.elapsed() >= Duration::from_secs(1) {
-            self.report_suppressed();
-            (self.window, self.lines) = (Instant::now(), 0);
-        }
-        self.lines += 1;
-        if self.lines > MAX_LINES {
-            self.suppressed += 1;
+        if !self.kept.admits(Instant::now()) {
+            self.suppressed = self.suppressed.saturating_add(1);
             return;
         }
+        self.report_suppressed();
         let message: String = message.chars().take(MAX_LINE).collect();
         self.kept.push(level, &self.version, &self.request, &message);
         let adapter = &self.adapter;
@@ -165,5 +177,40 @@ mod tests {
         log.push(Level::Warn, "1.0.0", "req", "new");
         waiting.await;
         assert_eq!(log.after(last, 10)[0].message, "new");
+    }
+
+    fn call(log: &Arc<AdapterLog>, request: usize) -> GuestLog {
+        GuestLog {
+            adapter: "a".into(),
+            version: "1.0.0".into(),
+            request: request.to_string(),
+            kept: Arc::clone(log),
+            suppressed: 0,
+        }
+    }
+
+    #[test]
+    fn calls_at_once_share_what_their_adapter_may_write() {
+        let log = Arc::new(AdapterLog::default());
+        let mut calls: Vec<GuestLog> = (0..8).map(|n| call(&log, n)).collect();
+        for n in 0..800 {
+            calls[n % 8].write(Level::Info, "line");
+        }
+        drop(calls);
+        let all = log.after(0, usize::MAX);
+        let (lines, told): (Vec<_>, Vec<_>) = all.iter().partition(|line| line.message == "line");
+        // Two seconds' worth where the test took longer than one.
+        assert!(lines.len() <= 2 * MAX_LINES as usize, "{} lines", lines.len());
+        let lost = told.iter().filter_map(|line| line.message.strip_suffix(" lines suppressed")?.parse::<usize>().ok());
+        assert_eq!(lines.len() + lost.sum::<usize>(), 800);
+    }
+
+    #[test]
+    fn a_second_later_there_is_room_again() {
+        let (log, now) = (AdapterLog::default(), Instant::now());
+        let admitted = |now| (0..MAX_LINES * 2).filter(|_| log.admits(now)).count();
+        assert_eq!(admitted(now), MAX_LINES as usize);
+        assert_eq!(admitted(now + Duration::from_millis(999)), 0);
+        assert_eq!(admitted(now + Duration::from_secs(1)), MAX_LINES as usize);
     }
 }
