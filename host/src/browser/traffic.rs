@@ -98,13 +98,13 @@ impl Traffic {
     pub(super) fn listen(&mut self, id: u32, filter: Filter) -> Result<(), PageError> {
         let url = filter.url.clone();
         let Some(rule) = Rule::new(filter) else {
-            return Err(PageError::Other { code: "bad_pattern", message: format!("{url} is not a URL pattern") });
+            return Err(PageError::Other { code: "bad-pattern", message: format!("{url} is not a URL pattern") });
         };
         if !self.scope.grants(&rule.url) {
             return Err(PageError::NotGranted(format!("listening to {url} (capabilities.listen)")));
         }
         if self.listens.len() >= MAX_LISTENS {
-            return Err(PageError::Other { code: "too_many_listens", message: format!("at most {MAX_LISTENS}") });
+            return Err(PageError::Other { code: "too-many-listens", message: format!("at most {MAX_LISTENS}") });
         }
         self.listens.push((id, Arc::new(rule)));
         Ok(())

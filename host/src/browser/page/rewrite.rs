@@ -189,9 +189,9 @@ impl Rewrites {
     fn rule(&self, id: u32, rewriting: Rewriting) -> Result<Rule, PageError> {
         let other = |code, message: String| PageError::Other { code, message };
         let url = UrlPattern::parse(&rewriting.url)
-            .ok_or_else(|| other("bad_pattern", format!("{} is not a URL pattern", rewriting.url)))?;
+            .ok_or_else(|| other("bad-pattern", format!("{} is not a URL pattern", rewriting.url)))?;
         if rewriting.edits.is_empty() || rewriting.edits.len() > MAX_EDITS {
-            return Err(other("bad_rewrite", format!("1 to {MAX_EDITS} edits make a rewrite")));
+            return Err(other("bad-rewrite", format!("1 to {MAX_EDITS} edits make a rewrite")));
         }
         for edit in &rewriting.edits {
             let place = edit.pointer();
@@ -210,7 +210,7 @@ impl Rewrites {
     fn add(&self, rule: Rule) -> Result<(), PageError> {
         let mut state = self.lock();
         if state.rules.len() >= MAX_REWRITES {
-            return Err(PageError::Other { code: "too_many_rewrites", message: format!("at most {MAX_REWRITES}") });
+            return Err(PageError::Other { code: "too-many-rewrites", message: format!("at most {MAX_REWRITES}") });
         }
         state.rules.push(Arc::new(rule));
         Ok(())

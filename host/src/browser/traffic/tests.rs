@@ -490,11 +490,11 @@ fn listens_are_granted_and_counted() {
     for url in ["https://chat.test/**", "https://evil.test/api/x", "http://chat.test/api/x", "wss://chat.test/other"] {
         assert!(matches!(traffic.listen(1, filter(url)), Err(PageError::NotGranted(_))), "{url}");
     }
-    assert!(matches!(traffic.listen(1, filter("api")), Err(PageError::Other { code: "bad_pattern", .. })));
+    assert!(matches!(traffic.listen(1, filter("api")), Err(PageError::Other { code: "bad-pattern", .. })));
     for id in 0..8 {
         traffic.listen(id, filter(URL)).unwrap();
     }
-    assert!(matches!(traffic.listen(9, filter(URL)), Err(PageError::Other { code: "too_many_listens", .. })));
+    assert!(matches!(traffic.listen(9, filter(URL)), Err(PageError::Other { code: "too-many-listens", .. })));
     traffic.stop_listening(0);
     traffic.listen(9, filter(URL)).unwrap();
 }

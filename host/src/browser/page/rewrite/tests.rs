@@ -42,7 +42,7 @@ fn only_what_is_declared_can_be_asked_for() {
         }
     }
     let nothing = Rewriting { edits: Vec::new(), ..rewriting("https://chat.test/api/x", "/model") };
-    assert!(matches!(rewrites.rule(1, nothing), Err(PageError::Other { code: "bad_rewrite", .. })));
+    assert!(matches!(rewrites.rule(1, nothing), Err(PageError::Other { code: "bad-rewrite", .. })));
 }
 
 #[test]
