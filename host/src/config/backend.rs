@@ -159,13 +159,25 @@ impl Backend {
             },
             instances: values.list("backend.pool.instances", INSTANCES).iter().map(InstanceEntry::read).collect(),
             sites: values.list("backend.pool.sites", SITES).iter().map(site).collect(),
-            adapter: values.entries("backend.adapter").iter().map(|(id, node)| (id.clone(), node.to_json())).collect(),
+            adapter: adapters(values),
         }
     }
 }
 
 fn site(values: &Values) -> (String, LimitsEntry) {
-    (values.text("adapter"), LimitsEntry::read(values, ""))
+    (adapter_id(&values.text("adapter")).to_owned(), LimitsEntry::read(values, ""))
+}
+
+/// What is said of an adapter under its own name goes before what WebAI2API calls it.
+fn adapters(values: &Values) -> BTreeMap<String, serde_json::Value> {
+    let mut adapters = BTreeMap::new();
+    for (name, node) in values.entries("backend.adapter") {
+        let id = adapter_id(name);
+        if id == name || !adapters.contains_key(id) {
+            adapters.insert(id.to_owned(), node.to_json());
+        }
+    }
+    adapters
 }
 
 impl Backend {
@@ -241,7 +253,25 @@ impl WorkerEntry {
 
     fn read(values: &Values) -> Self {
         let kind = values.text("type");
-        let adapters = if kind == "merge" { values.texts("mergeTypes") } else { vec![kind] };
-        Self { name: values.text("name"), adapters, monitor: values.optional_text("mergeMonitor") }
+        let named = if kind == "merge" { values.texts("mergeTypes") } else { vec![kind] };
+        let mut adapters: Vec<String> = Vec::new();
+        for id in named.iter().map(|name| adapter_id(name)) {
+            if !adapters.iter().any(|known| known == id) {
+                adapters.push(id.to_owned());
+            }
+        }
+        let monitor = values.optional_text("mergeMonitor").map(|name| adapter_id(&name).to_owned());
+        Self { name: values.text("name"), adapters, monitor }
+    }
+}
+
+/// The adapter here that does what WebAI2API's of this name does: there, a site's texts and pictures are two.
+fn adapter_id(name: &str) -> &str {
+    match name {
+        "chatgpt_text" => "chatgpt",
+        "deepseek_text" => "deepseek",
+        "gemini_text" => "gemini",
+        "gemini_biz" | "gemini_biz_text" => "gemini-enterprise",
+        other => other,
     }
 }

@@ -186,7 +186,33 @@ fn an_existing_configuration_loads_as_it_is() {
     assert_eq!(direct.proxy, Some(None), "forced to connect directly");
     assert_eq!(plain.proxy, None);
     assert_eq!(config.browser.proxy, None);
-    assert_eq!(config.backend.adapter["gemini_biz"]["entryUrl"], "https://business.example.com/");
+    assert_eq!(config.backend.adapter["gemini-enterprise"]["entryUrl"], "https://business.example.com/");
+}
+
+#[test]
+fn adapters_go_by_the_names_that_webai2api_gave_them_too() {
+    let text = "
+backend:
+  pool:
+    instances:
+      - name: one
+        workers:
+          - {name: a, type: gemini_biz_text}
+          - {name: b, type: merge, mergeTypes: [chatgpt, chatgpt_text, deepseek_text], mergeMonitor: chatgpt_text}
+    sites: [{adapter: gemini_text, pages: 1}]
+  adapter:
+    gemini-enterprise: {entryUrl: here}
+    gemini_biz: {entryUrl: there}
+";
+    let backend = Config::load(&file(text)).unwrap().config.backend;
+    let workers = &backend.instances[0].workers;
+    assert_eq!(workers[0].adapters, ["gemini-enterprise"]);
+    assert_eq!(
+        (workers[1].adapters.as_slice(), workers[1].monitor.as_deref()),
+        (["chatgpt".to_owned(), "deepseek".to_owned()].as_slice(), Some("chatgpt"))
+    );
+    assert_eq!(backend.sites["gemini"].pages, Some(1));
+    assert_eq!(backend.adapter["gemini-enterprise"]["entryUrl"], "here");
 }
 
 #[test]
