@@ -90,6 +90,8 @@ pub(super) struct Keeper {
     /// The last that was written, or read at the start.
     last: Option<Snapshot>,
     loaded: bool,
+    /// The disk refused the last one: it is written again at the next look, changed or not.
+    unwritten: bool,
     /// Storage that could not be brought back yet: what is there must not be taken for what there was.
     owed: BTreeMap<String, Change>,
     /// When it looked at storage last; None: not yet.
@@ -114,6 +116,7 @@ impl Keeper {
             orders,
             last: None,
             loaded: false,
+            unwritten: false,
             owed: BTreeMap::new(),
             storage_seen: None,
             storage_due: false,
@@ -236,7 +239,7 @@ impl Keeper {
     async fn update(&mut self, session: Session) {
         let Some(last) = &self.last else { return };
         let next = last.next(now(), session);
-        if next.is_worth_writing(last) {
+        if self.unwritten || next.is_worth_writing(last) {
             self.write(next).await;
         }
     }
@@ -245,10 +248,14 @@ impl Keeper {
         let (vault, instance) = (Arc::clone(&self.keeping.vault), self.instance.clone());
         let written = tokio::task::spawn_blocking(move || (vault.save(&instance, &snapshot), snapshot)).await;
         match written {
-            // It counts as written either way: a disk that is full is asked again at the next change.
             Ok((result, snapshot)) => {
-                if let Err(error) = result {
-                    tracing::error!(instance = self.instance, "the session cannot be kept: {error}");
+                let before = std::mem::replace(&mut self.unwritten, result.is_err());
+                match result {
+                    Err(error) if !before => {
+                        tracing::error!(instance = self.instance, "the session cannot be kept: {error}");
+                    }
+                    Ok(()) if before => tracing::info!(instance = self.instance, "the session is kept again"),
+                    _ => {}
                 }
                 self.last = Some(snapshot);
             }
