@@ -54,13 +54,20 @@ async fn serve(loaded: &Loaded, load: impl Fn() -> anyhow::Result<Loaded>) -> an
     let mut app = App::start(config, surroundings).await?;
     print(&banner::text(app.address(), key.as_ref(), &place));
     let name = loop {
-        tokio::select! {
+        let answer = tokio::select! {
             name = signals.next() => match name {
-                RELOAD => drop(reload(&mut app, &load, key.as_ref()).await),
+                RELOAD => None,
                 name => break name,
             },
-            // Whoever asked may have gone.
-            Some(answer) = asked.recv() => drop(answer.send(reload(&mut app, &load, key.as_ref()).await)),
+            Some(answer) = asked.recv() => Some(answer),
+        };
+        // It may have to compile adapters: an end does not wait for that.
+        tokio::select! {
+            done = reload(&mut app, &load, key.as_ref()) => {
+                // Whoever asked may have gone.
+                drop(answer.map(|answer| answer.send(done)));
+            }
+            name = signals.end() => break name,
         }
     };
     tracing::info!(signal = name, "stopping: running requests may finish");
