@@ -17,10 +17,6 @@ fn instance(name: &str, workers: usize) -> String {
     format!("      - {{name: {name}, workers: [{workers}]}}\n")
 }
 
-fn write(server: &Server, yaml: &str) {
-    std::fs::write(server.home().join("config.yaml"), yaml).unwrap();
-}
-
 async fn workers(client: &Client) -> Vec<String> {
     let pool = client.get("/admin/api/pool").await.body;
     let names = pool["workers"].as_array().unwrap().iter().map(|worker| worker["name"].as_str().unwrap().to_owned());
@@ -54,7 +50,7 @@ async fn instances_workers_and_keys_change_beside_a_running_answer() {
     assert_eq!((fresh.text(), fresh.header("x-webai-instance")), ("hello", Some("b")));
 
     // An instance that is no more gets nothing new, and goes when its last answer is whole.
-    write(&server, &config(&instance("b", 1), ""));
+    server.configure(&config(&instance("b", 1), ""));
     let done = client.post("/admin/api/reload").await;
     assert!(done.body["done"].to_string().contains("instance a goes when its requests have ended"), "{done:?}");
     assert_eq!(workers(&client).await, ["b1"]);
@@ -69,7 +65,7 @@ async fn instances_workers_and_keys_change_beside_a_running_answer() {
 
     // One that needs another browser is started anew. Whoever asks meanwhile waits for it, or is told to come again.
     let abroad = config(&instance("b", 1).replace("name: b, ", "name: b, locale: fr-FR, "), "");
-    write(&server, &abroad);
+    server.configure(&abroad);
     assert_eq!(client.post("/admin/api/reload").await.status, 200);
     let encore = async || {
         let mut answer = client.ask(&ask("demo/echo", "encore")).await;
@@ -90,10 +86,10 @@ async fn instances_workers_and_keys_change_beside_a_running_answer() {
 async fn a_bad_configuration_is_refused_and_the_old_one_goes_on() {
     let server = Server::builder().config(&config(&instance("a", 1), "")).start_ready();
     let client = Client::at(&server.url(""), KEY);
-    write(&server, "backend: {pool: {strategy: best}}");
+    server.configure("backend: {pool: {strategy: best}}");
     let answer = client.post("/admin/api/reload").await;
     let (status, code, message) = refused(&answer);
-    assert_eq!((status, code), (422, "invalid_configuration"));
+    assert_eq!((status, code), (400, "invalid_configuration"));
     assert!(message.contains("backend.pool.strategy") && message.contains("best"), "{message}");
     server.signal(rustix::process::Signal::HUP);
     let told = |server: &Server| server.log().matches("the old one stays in force").count() == 2;
@@ -105,7 +101,7 @@ async fn a_bad_configuration_is_refused_and_the_old_one_goes_on() {
 
     // What cannot be changed now is said.
     let later = config(&instance("a", 1), "").replace("server: {", "server: {reasoning: think, ");
-    write(&server, &later);
+    server.configure(&later);
     let done = client.post("/admin/api/reload").await;
     assert!(done.body["done"].to_string().contains("count from the next start: server"), "{done:?}");
 }
@@ -121,22 +117,22 @@ async fn adapters_are_switched_on_and_get_their_settings() {
     };
     assert_eq!(entry().await["state"], "disabled");
     let enabled = format!("adapters: {{enabled: [gemini-enterprise]}}\n{}", config(&instance("a", 1), ""));
-    write(&server, &enabled);
+    server.configure(&enabled);
     assert_eq!(client.post("/admin/api/reload").await.status, 200);
     let failed = entry().await;
     assert_eq!(failed["state"], "failed");
     assert!(failed["problem"].as_str().unwrap().contains("backend.adapter.gemini-enterprise.cid"), "{failed:#}");
     let setting = |cid: &str| format!("{enabled}  adapter: {{gemini-enterprise: {{cid: {cid}}}}}\n");
-    write(&server, &setting("abc"));
+    server.configure(&setting("abc"));
     assert_eq!(client.post("/admin/api/reload").await.status, 200);
     assert_eq!(entry().await["state"], "serving");
     // Settings that do not fit leave the adapter as it was.
-    write(&server, &setting("17"));
+    server.configure(&setting("17"));
     assert_eq!(client.post("/admin/api/reload").await.status, 200);
     let kept = entry().await;
     assert_eq!(kept["state"], "serving");
     assert!(kept["problem"].as_str().unwrap().contains("cid"), "{kept:#}");
-    write(&server, &config(&instance("a", 1), ""));
+    server.configure(&config(&instance("a", 1), ""));
     assert_eq!(client.post("/admin/api/reload").await.status, 200);
     assert_eq!(entry().await["state"], "disabled");
 }

@@ -125,7 +125,7 @@ fn row(kind: &FailureKind) -> (StatusCode, Option<Duration>) {
         K::Quarantined => (StatusCode::SERVICE_UNAVAILABLE, Some(LATER)),
         K::BrowserFailed | K::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, Some(Duration::from_secs(5))),
         K::AlreadySubmitted => (StatusCode::FAILED_DEPENDENCY, None),
-        K::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, None),
+        K::KeyReused => (StatusCode::BAD_REQUEST, None),
         K::ClientGone => (CLIENT_GONE, None),
         K::SiteChanged { .. }
         | K::Upstream
@@ -174,7 +174,7 @@ mod tests {
             (K::AdapterMemoryLimit, 502, "adapter_memory_limit", None),
             (K::AdapterCrashed, 502, "adapter_crashed", None),
             (K::AlreadySubmitted, 424, "already_submitted", None),
-            (K::KeyReused, 422, "idempotency_key_reused", None),
+            (K::KeyReused, 400, "idempotency_key_reused", None),
             (K::ClientTooSlow, 502, "client_too_slow", None),
             (K::ClientGone, 499, "client_gone", None),
             (K::ShuttingDown, 503, "shutting_down", Some(5)),

@@ -225,9 +225,14 @@ impl Server {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Replaces the configuration file that it was started with, and has it read again.
-    pub(crate) fn reload(&self, yaml: &str) {
+    /// Replaces the configuration file that it was started with.
+    pub(crate) fn configure(&self, yaml: &str) {
         std::fs::write(self.home.path().join("config.yaml"), yaml).unwrap();
+    }
+
+    /// The same, and has it read again.
+    pub(crate) fn reload(&self, yaml: &str) {
+        self.configure(yaml);
         self.signal(Signal::HUP);
     }
 

@@ -27,7 +27,7 @@ pub(super) async fn reload(State(edge): State<Arc<Edge>>, _: Admin) -> Result<Js
     let done = done.await.map_err(|_| busy())?;
     let done = done.map_err(|why| {
         let what = words::with_detail(words::configuration_refused(), why);
-        ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_configuration", what)
+        ApiError::new(StatusCode::BAD_REQUEST, "invalid_configuration", what)
     })?;
     Ok(Json(json!({ "done": done })))
 }
