@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::feed::{Feed, Job};
 use crate::chat::{Failure, FailureKind, Fingerprint};
 
-/// SDKs ask again within seconds; people who ask again do so anew.
+/// From a request's end. SDKs ask again within seconds; people who ask again do so anew.
 const KEPT: Duration = Duration::from_secs(15 * 60);
 const MAX_ENTRIES: usize = 4096;
 /// Of all answers that are kept for whoever repeats his request.
@@ -28,12 +28,25 @@ enum Fate {
     Abandoned,
 }
 
+/// What is known of how a request ended, and since when.
+type Known = Arc<Mutex<(Fate, Instant)>>;
+
 #[derive(Debug)]
 struct Entry {
     body: [u8; 32],
     feed: Arc<Feed>,
-    fate: Arc<Mutex<Fate>>,
-    since: Instant,
+    known: Known,
+}
+
+impl Entry {
+    fn fate(&self) -> (Fate, Instant) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_kept(&self, now: Instant) -> bool {
+        let (fate, since) = self.fate();
+        fate == Fate::Running || now.duration_since(since) < KEPT
+    }
 }
 
 /// Remembers requests by their fingerprint.
@@ -42,7 +55,7 @@ pub(super) struct Ledger(Mutex<HashMap<[u8; 32], Entry>>);
 
 /// A request that is being remembered.
 #[derive(Debug)]
-pub(super) struct Record(Arc<Mutex<Fate>>);
+pub(super) struct Record(Known);
 
 /// The requests, while nobody else looks or adds: two that repeat each other and come at once must not both find nothing.
 pub(super) struct Entries<'a>(MutexGuard<'a, HashMap<[u8; 32], Entry>>);
@@ -60,12 +73,11 @@ impl Entries<'_> {
     /// Where it reached the site and nobody can tell any more what came of it, and where it asks for something else.
     pub(super) fn join(&self, fingerprint: Option<Fingerprint>) -> Result<Option<Job>, Failure> {
         let Some(Fingerprint { hash, body, again: true }) = fingerprint else { return Ok(None) };
-        let Some(entry) = self.0.get(&hash).filter(|entry| entry.since.elapsed() < KEPT) else { return Ok(None) };
+        let Some(entry) = self.0.get(&hash).filter(|entry| entry.is_kept(Instant::now())) else { return Ok(None) };
         if entry.body != body {
             return Err(Failure::new(FailureKind::KeyReused, ""));
         }
-        let fate = *entry.fate.lock().unwrap_or_else(PoisonError::into_inner);
-        match fate {
+        match entry.fate().0 {
             Fate::NotSent => Ok(None),
             Fate::Abandoned => Err(already_sent()),
             Fate::Running | Fate::Sent => entry.feed.join().map(Some).ok_or_else(already_sent),
@@ -74,20 +86,22 @@ impl Entries<'_> {
 
     /// Remembers a request that begins.
     pub(super) fn open(&mut self, fingerprint: Option<Fingerprint>, feed: &Arc<Feed>) -> Record {
-        let fate = Arc::new(Mutex::new(Fate::Running));
-        let Some(Fingerprint { hash, body, .. }) = fingerprint else { return Record(fate) };
         let now = Instant::now();
+        let known = Arc::new(Mutex::new((Fate::Running, now)));
+        let Some(Fingerprint { hash, body, .. }) = fingerprint else { return Record(known) };
         let entries = &mut self.0;
-        entries.retain(|_, entry| now.duration_since(entry.since) < KEPT);
+        entries.retain(|_, entry| entry.is_kept(now));
         let mut bytes: usize = entries.values().map(|entry| entry.feed.size()).sum();
         while entries.len() >= MAX_ENTRIES || bytes > MAX_BYTES {
-            let Some(oldest) = entries.iter().min_by_key(|(_, entry)| entry.since).map(|(hash, _)| *hash) else {
+            // Those that run last: their prompts may be sent at any moment.
+            let rank = |entry: &Entry| (entry.fate().0 == Fate::Running, entry.fate().1);
+            let Some(oldest) = entries.iter().min_by_key(|(_, entry)| rank(entry)).map(|(hash, _)| *hash) else {
                 break;
             };
             bytes -= entries.remove(&oldest).map_or(0, |entry| entry.feed.size()).min(bytes);
         }
-        entries.insert(hash, Entry { body, feed: Arc::clone(feed), fate: Arc::clone(&fate), since: now });
-        Record(fate)
+        entries.insert(hash, Entry { body, feed: Arc::clone(feed), known: Arc::clone(&known) });
+        Record(known)
     }
 }
 
@@ -95,11 +109,12 @@ impl Record {
     /// Notes how the request ended.
     pub(super) fn close(&self, submitted: bool, failure: Option<&Failure>) {
         let gone = failure.is_some_and(|failure| failure.kind == FailureKind::ClientGone);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = match (submitted, gone) {
+        let fate = match (submitted, gone) {
             (false, _) => Fate::NotSent,
             (true, false) => Fate::Sent,
             (true, true) => Fate::Abandoned,
         };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (fate, Instant::now());
     }
 }
 
@@ -177,14 +192,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn it_is_remembered_from_its_end_on_however_long_it_ran() {
+        let (ledger, (_sender, feed, _job)) = (Ledger::default(), feed());
+        let record = ledger.lock().open(print(1, false), &feed);
+        let Some(long_ago) = Instant::now().checked_sub(KEPT * 2) else { return };
+        let since = |fate| *ledger.0.lock().unwrap()[&[1; 32]].known.lock().unwrap() = (fate, long_ago);
+        since(Fate::Running);
+        assert!(ledger.lock().join(print(1, true)).unwrap().is_some(), "it still runs");
+        record.close(true, None);
+        assert!(ledger.lock().join(print(1, true)).unwrap().is_some(), "it has just ended");
+        since(Fate::Sent);
+        assert!(ledger.lock().join(print(1, true)).unwrap().is_none(), "it ended long ago");
+    }
+
+    #[tokio::test]
     async fn it_is_bounded() {
         let ledger = Ledger::default();
         let (_sender, feed, _job) = feed();
+        ledger.lock().open(print(0xff, false), &feed);
         for n in 0..MAX_ENTRIES + 10 {
             let mut hash = [0; 32];
             hash[..8].copy_from_slice(&n.to_le_bytes());
-            ledger.lock().open(Some(Fingerprint { hash, body: [0; 32], again: false }), &feed);
+            ledger.lock().open(Some(Fingerprint { hash, body: [0; 32], again: false }), &feed).close(true, None);
         }
         assert_eq!(ledger.0.lock().unwrap().len(), MAX_ENTRIES);
+        assert!(ledger.lock().join(print(0xff, true)).unwrap().is_some(), "what still runs is kept");
     }
 }
