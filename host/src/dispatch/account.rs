@@ -146,19 +146,20 @@ impl Account {
         self.due = Some(now + UNWELL.saturating_mul(1 << self.unwell.min(8)).min(UNWELL_MAX));
     }
 
-    /// What a request's end says of it.
+    /// What a request's end says of it. An account that is limited or signed out is not asked: an answer that ends then began before,
+    /// and says nothing of now.
     pub(super) fn ended(&mut self, failure: Option<&FailureKind>, now: Instant) {
         match failure {
             None => {
-                self.limited_until = None;
-                if !matches!(self.sign_in, SignIn::SignedIn(_)) {
+                if self.sign_in == SignIn::Unknown {
                     self.sign_in = SignIn::SignedIn(None);
                 }
             }
             Some(FailureKind::LoginRequired) => self.sign_in = SignIn::SignedOut,
             Some(FailureKind::ChallengeRequired) => self.sign_in = SignIn::Challenge,
             Some(FailureKind::RateLimited { retry_after } | FailureKind::QuotaExhausted { retry_after }) => {
-                self.limited_until = Some(now + retry_after.unwrap_or(LIMITED).min(LIMITED_MAX));
+                let until = now + retry_after.unwrap_or(LIMITED).min(LIMITED_MAX);
+                self.limited_until = self.limited_until.max(Some(until));
             }
             Some(_) => {}
         }
@@ -205,6 +206,19 @@ mod tests {
         account.ended(Some(&kind), now);
         assert_eq!(account.standing(at(now, 1), None), Standing::From(at(now, 30)));
         assert_eq!(account.standing(at(now, 30), None), Standing::Usable);
+    }
+
+    #[test]
+    fn an_answer_that_began_before_a_limit_does_not_end_it() {
+        let (mut account, now) = (Account::default(), Instant::now());
+        account.ended(Some(&FailureKind::RateLimited { retry_after: Some(Duration::from_secs(600)) }), now);
+        account.ended(None, at(now, 1));
+        account.ended(Some(&FailureKind::RateLimited { retry_after: None }), at(now, 2));
+        assert_eq!(account.standing(at(now, 3), None), Standing::From(at(now, 600)));
+        let mut account = Account::default();
+        account.ended(Some(&FailureKind::ChallengeRequired), now);
+        account.ended(None, at(now, 1));
+        assert_eq!(account.standing(at(now, 2), None), Standing::Needs(SignIn::Challenge));
     }
 
     #[test]
