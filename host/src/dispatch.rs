@@ -410,14 +410,14 @@ impl Inner {
         // With one instance there is no choice.
         let (known, _) = continuity::split(&request.turns).filter(|_| instances.len() > 1)?;
         let (chats, said) = (continuity::Chats(options.history.as_ref()), continuity::hash(known));
+        let mut places = Vec::new();
         for offer in offers.iter().filter(|offer| offer.adapter.manifest.features.conversations) {
             for instance in &instances {
-                if chats.has(&continuity::key(instance, &offer.adapter.manifest.id, &offer.model.id, said)).await {
-                    return Some(instance.clone());
-                }
+                let key = continuity::key(instance, &offer.adapter.manifest.id, &offer.model.id, said);
+                places.push((instance.clone(), key));
             }
         }
-        None
+        chats.first(places).await
     }
 
     fn state(&self, adapter: &str) -> ModelState {

@@ -150,6 +150,9 @@ async fn nothing_is_lost_mixed_up_sent_twice_or_left_behind() {
     let log = server.log();
     let log = log.get(log.len().saturating_sub(4000)..).unwrap_or(&log).to_owned();
     assert_eq!(*tally.violations.lock().unwrap(), Vec::<String>::new(), "seed {seed}: {log}");
+    // One that answers nobody keeps all promises, too.
+    let (asked, came) = tally.whole();
+    assert!(came > 0 && came * 2 >= asked, "{came} of {asked} answers came whole: {report:#}");
     assert!(after.anonymous < before.anonymous + 48.0, "memory does not return: {report:#}");
     assert!(after.handles < before.handles + 24, "handles do not return: {report:#}");
     assert!(server.is_alive());

@@ -34,6 +34,7 @@ mod frames;
 mod healing;
 mod history;
 mod lab;
+mod limits;
 mod memory_guard;
 mod metrics;
 mod pictures;

@@ -148,13 +148,13 @@ async fn real_requests_are_counted() {
     for _ in 0..3 {
         assert_eq!(client.ask(&ask("demo/echo", "hello there")).await.status, 200);
     }
-    let mut stream = client.stream(ask("demo/echo", "one two three four")).await;
+    let mut stream = client.stream(script("tokens=8 rate=20")).await;
     while stream.next().await.is_some() {}
     // It has reached the site: nothing invites a retry.
     assert_eq!(client.ask(&script("error=rate-limited")).await.error(), (424, "rate_limited"));
     let echo = [("adapter", "demo"), ("model", "demo/echo"), ("outcome", "ok")];
     let after = until(&server, |s| s.sum(REQUESTS, &[]) == 5.0).await;
-    assert_eq!(after.sum(REQUESTS, &echo), 4.0);
+    assert_eq!(after.sum(REQUESTS, &echo), 3.0);
     assert_eq!(after.sum(REQUESTS, &[("model", "demo/script"), ("outcome", "rate_limited")]), 1.0);
     for histogram in ["webai_request_duration_seconds_count", "webai_queue_wait_seconds_count"] {
         assert_eq!(after.sum(histogram, &[("adapter", "demo")]), 5.0, "{histogram}");
@@ -166,6 +166,15 @@ async fn real_requests_are_counted() {
     assert_eq!(after.sum("webai_added_latency_seconds_count", &[("stage", "accept")]), 5.0);
     assert_eq!(after.sum("webai_added_latency_seconds_count", &[("stage", "adapter")]), 5.0);
     assert!(after.sum("webai_added_latency_seconds_count", &[("stage", "page")]) >= 8.0);
+    assert!(after.sum("webai_tokens_per_second_count", &[("adapter", "demo")]) >= 1.0);
+    assert_eq!(after.sum("webai_attempts_total", &[("adapter", "demo"), ("instance", "default")]), 5.0);
+    let demo = [("adapter", "demo"), ("instance", "default")];
+    // A page is at rest a moment after its answer, and a look at what is idle comes every few seconds.
+    let rest =
+        until(&server, |s| s.has("webai_leased_pages", &demo) && s.sum("webai_leased_pages", &demo) == 0.0).await;
+    assert_eq!(rest.sum("webai_queue_depth", &[("adapter", "demo")]), 0.0);
+    assert!(rest.has("webai_queue_depth", &[("adapter", "demo")]));
+    assert_eq!(rest.sum("webai_account_state", &demo), 1.0, "one state, and no other");
     let chat = [("route", "/v1/chat/completions")];
     assert_eq!(after.sum("webai_http_responses_total", &chat), 5.0);
     // Told by a task that looks every few seconds.
@@ -218,6 +227,28 @@ async fn a_browser_that_dies_is_counted() {
     let after = until(&server, |s| s.sum("webai_browser_starts_total", &[]) == 2.0).await;
     assert_eq!(after.sum("webai_browser_restarts_total", &died), 1.0);
     assert_eq!(after.sum("webai_browser_up", &[("instance", "default")]), 1.0);
+}
+
+#[tokio::test]
+async fn an_account_is_in_one_state_and_in_none_when_it_is_gone() {
+    let config = |names: &[&str]| {
+        let of = |name: &&str| format!("      - {{name: {name}, workers: [{{name: w, type: demo}}]}}\n");
+        format!("backend:\n  pool:\n    instances:\n{}", names.iter().map(of).collect::<String>())
+    };
+    let server = Server::builder().config(&config(&["home", "work"])).start_ready();
+    let state = |s: &Scrape, instance: &str, state: &str| {
+        s.sum("webai_account_state", &[("instance", instance), ("adapter", "demo"), ("state", state)])
+    };
+    until(&server, |s| ["home", "work"].iter().all(|name| state(s, name, "signed_in") == 1.0)).await;
+    let limited = Client::of(&server).ask(&script("error=rate-limited retry_after=600")).await;
+    assert_eq!(limited.error(), (424, "rate_limited"));
+    let counts = |s: &Scrape, name: &str| state(s, "home", name) + state(s, "work", name);
+    until(&server, |s| counts(s, "limited") == 1.0 && counts(s, "signed_in") == 1.0).await;
+    server.reload(&config(&["home"]));
+    let of_work = |s: &Scrape| s.sum("webai_account_state", &[("instance", "work")]);
+    let after = until(&server, |s| of_work(s) == 0.0).await;
+    assert_eq!(after.sum("webai_account_state", &[("instance", "home")]), 1.0);
+    assert_eq!(after.sum("webai_leased_pages", &[("instance", "work")]), 0.0);
 }
 
 #[tokio::test]

@@ -161,8 +161,7 @@ async fn an_account_that_is_signed_out_is_not_asked_and_comes_back_by_itself() {
     until_pool(&client, "the account was looked at", |pool| state(pool) == "signed-in").await;
 
     site.control(json!({ "state": "signed-out" })).await;
-    let probe = "/admin/api/accounts/home/probe/demo";
-    let found = client.post(probe).await;
+    let found = client.post("/admin/api/accounts/home/probe/demo").await;
     assert_eq!((found.status, &found.body["state"]), (200, &json!("signed-out")), "{found:?}");
     // The page that was asked goes back to its entry first.
     until_pool(&client, "its page is at rest", |pool| pool["workers"][0]["shows"] == "demo").await;
@@ -173,9 +172,9 @@ async fn an_account_that_is_signed_out_is_not_asked_and_comes_back_by_itself() {
     let stats = site.stats().await;
     assert_eq!((stats["prompts"]["count"].as_u64(), stats["page_loads"].as_u64()), (Some(0), Some(loads)));
 
+    // Nobody says that somebody has signed in: it is looked at again by itself.
     site.control(json!({ "state": "ok" })).await;
-    let found = client.post(probe).await;
-    assert_eq!((found.status, &found.body["state"]), (200, &json!("signed-in")), "{found:?}");
+    until_pool(&client, "it is seen that somebody is there", |pool| state(pool) == "signed-in").await;
     assert_eq!(text(&client.ask(&ask("demo/echo", "again")).await), "again");
 }
 

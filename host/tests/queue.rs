@@ -52,6 +52,33 @@ async fn a_full_queue_says_so_at_once_and_those_who_wait_hear_beats() {
 }
 
 #[tokio::test]
+async fn a_key_that_fills_the_queue_keeps_no_other_one_out() {
+    let config = "
+adapters: {pages: 1}
+queue: {queueBuffer: 1}
+server:
+  keepalive: {holdStatus: 100ms}
+  apiKeys: [{name: ann, key: key-of-ann-0123456789}, {name: bob, key: key-of-bob-0123456789}]
+";
+    let server = Server::builder().config(config).start_ready();
+    let (client, site) = (Client::of(&server), Site::of(&server));
+    let (ann, bob) = (client.with_key("key-of-ann-0123456789"), client.with_key("key-of-bob-0123456789"));
+    let mut running = ann.stream(script("tokens=2 rate=0 gate=1 mark=running")).await;
+    running.next_text().await.unwrap();
+    let waits = ann.stream(streaming(script("tokens=1 rate=0 mark=waits"))).await;
+    assert_eq!(waits.headers["x-webai-queue-position"], "1");
+    assert_eq!(ann.ask(&script("mark=refused")).await.error(), (429, "server_busy"));
+    let of_bob = bob.stream(streaming(script("tokens=1 rate=0 mark=bob"))).await;
+    assert!(of_bob.headers.contains_key("x-webai-queue-position"), "{:?}", of_bob.headers);
+    assert_eq!(bob.ask(&script("mark=refused")).await.error(), (429, "server_busy"), "one place, no more");
+    site.let_go("running", 2).await;
+    for answer in [running, waits, of_bob] {
+        assert!(answer.rest().await.contains(&Event::Done));
+    }
+    assert_eq!(site.prompts("refused").await, 0);
+}
+
+#[tokio::test]
 async fn beats_can_be_comments() {
     let config = format!("{ONE_PAGE}\nlogLevel: info").replace("interval: 50ms", "interval: 50ms, mode: comment");
     let server = Server::builder().config(&config).start_ready();
@@ -175,7 +202,7 @@ async fn repetitions_of_a_request_are_sent_once_however_close_they_come() {
     assert_eq!(site.prompts("once").await, 1);
 
     let other = keyed("tokens=1 mark=other", "a").await;
-    assert_eq!(other.error(), (422, "idempotency_key_reused"), "{other:?}");
+    assert_eq!(other.error(), (400, "idempotency_key_reused"), "{other:?}");
     assert_eq!(site.prompts("other").await, 0);
     assert_eq!(keyed("tokens=1 mark=other", "b").await.text(), "t0");
     // A stream that joins hears all of it.

@@ -9,7 +9,7 @@ pub(super) const KEYS: &[Key] = &[
         "queue.queueBuffer",
         Shape::Integer { min: 0, max: 10_000 },
         "2",
-        "how many requests may wait beside those that have a page; 0 means as many as 256",
+        "how many requests for a model may wait for a page, beside one of each key; 0 means as many as 256",
     ),
     Key::new(
         "queue.imageLimit",

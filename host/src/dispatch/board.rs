@@ -8,7 +8,7 @@ mod judge;
 mod roster;
 mod view;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -185,6 +185,8 @@ struct State {
     turns: HashMap<String, u64>,
     turn: u64,
     count: u64,
+    /// Adapters and instances that the metrics name.
+    published: BTreeSet<(String, String)>,
     /// When a decision may fall out otherwise without anything else happening.
     wake: Option<Instant>,
 }
@@ -235,7 +237,7 @@ impl Board {
     /// # Errors
     /// When the queue is full.
     pub(super) fn queue(self: &Arc<Self>, want: Want) -> Result<Ticket, Failure> {
-        let (model, rank) = (want.model.clone(), want.rank);
+        let (model, caller, rank) = (want.model.clone(), want.caller.clone(), want.rank);
         let (grant, receiver) = oneshot::channel();
         let number = self.lock().enter(want, grant);
         let ticket = Ticket { number, grant: receiver, board: Arc::clone(self) };
@@ -243,7 +245,10 @@ impl Board {
         let state = self.lock();
         let waits = |waiting: &&Waiting| waiting.want.model == model && waiting.want.rank == Rank::Request;
         let is_here = state.waiting.iter().any(|waiting| waiting.number == number);
-        let is_full = is_here && state.waiting.iter().filter(waits).count() > state.rules.queue;
+        let is_own = |waiting: &&Waiting| waits(waiting) && waiting.want.caller == caller;
+        // A key that fills the queue keeps no other one out: whoever has nothing there yet gets a place.
+        let (most, own) = (state.rules.queue, state.waiting.iter().filter(is_own).count());
+        let is_full = is_here && state.waiting.iter().filter(waits).count() > most && own > 1;
         drop(state);
         if rank == Rank::Request && is_full {
             return Err(Failure::new(FailureKind::ServerBusy { retry_after: BUSY }, ""));

@@ -67,11 +67,18 @@ fn add(mut hash: Sha256, turn: &Turn) -> Sha256 {
 }
 
 impl Chats<'_> {
-    /// Whether there is such a chat.
-    pub(super) async fn has(&self, key: &ConversationKey) -> bool {
-        let Some(database) = self.0 else { return false };
-        let found = tokio::time::timeout(PATIENCE, database.find_conversation(key)).await;
-        matches!(found, Ok(Ok(Some(_))))
+    /// The first place where there is such a chat, if that can be said in time.
+    pub(super) async fn first<T>(&self, places: Vec<(T, ConversationKey)>) -> Option<T> {
+        let database = self.0?;
+        let look = async {
+            for (place, key) in places {
+                if matches!(database.find_conversation(&key).await, Ok(Some(_))) {
+                    return Some(place);
+                }
+            }
+            None
+        };
+        tokio::time::timeout(PATIENCE, look).await.ok().flatten()
     }
 
     /// Takes a chat out: from here on it has more turns than its hash says. The site's id of it, and how many turns it has.
@@ -82,6 +89,17 @@ impl Chats<'_> {
         // A clock that went back makes no chat too old.
         let age = SystemTime::now().duration_since(used).unwrap_or_default();
         (age < max_age).then_some((chat.id, chat.turns))
+    }
+
+    /// Forgets all chats of an instance.
+    pub(super) async fn forget(&self, instance: &str) {
+        let Some(database) = self.0 else { return };
+        if !matches!(tokio::time::timeout(PATIENCE, database.forget_conversations(instance)).await, Ok(Ok(_))) {
+            tracing::warn!(
+                instance,
+                "the chats of the account before are not forgotten; a site that has no such chat begins a new one"
+            );
+        }
     }
 
     /// Remembers a chat.
@@ -120,7 +138,9 @@ mod tests {
         let (known, new) = split(&next).unwrap();
         assert_eq!(new, [turn(Role::User, "and?")]);
         let said = hash(known);
-        assert!(chats.has(&key("a", said)).await && !chats.has(&key("b", said)).await);
+        let places = |names: &[&'static str]| names.iter().map(|name| (*name, key(name, said))).collect::<Vec<_>>();
+        assert_eq!(chats.first(places(&["b", "a"])).await, Some("a"));
+        assert_eq!(chats.first(places(&["b"])).await, None);
         assert_eq!(chats.take(&key("b", said), Duration::MAX).await, None);
         assert_eq!(chats.take(&key("a", said), Duration::MAX).await, Some(("c-1".into(), 3)));
         assert_eq!(chats.take(&key("a", said), Duration::MAX).await, None, "somebody else goes on with it");

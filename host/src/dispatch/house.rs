@@ -10,8 +10,9 @@ use crate::telemetry::memory::Household;
 
 /// For so long no page is opened ahead of requests.
 const LEAN: Duration = Duration::from_secs(60);
-/// For the requests of an instance to end; one that lasts longer is left alone, and so is its browser.
-const PATIENCE: Duration = Duration::from_secs(10 * 60);
+/// For the requests of an instance to end; one that lasts longer is left alone, and so is its browser. New ones wait meanwhile: for less
+/// than they are ready to.
+const PATIENCE: Duration = Duration::from_secs(45);
 /// For the new browser.
 const STARTED: Duration = Duration::from_secs(60);
 

@@ -8,13 +8,14 @@ use tokio::time::Instant;
 
 use super::account::SignIn;
 use super::board::Claim;
+use super::continuity::Chats;
 use super::lease::Lease;
 use super::{Dispatcher, Inner};
 use crate::plugin::Adapter;
 
 /// How often idle pages are looked after when nothing is heard of a change: a tab may die while nobody uses it.
 const LOOK: Duration = Duration::from_secs(2);
-/// For an idle worker's page, to be asked who is signed in.
+/// For an idle worker to have a page.
 const PAGE: Duration = Duration::from_secs(60);
 
 /// Runs until the dispatcher drains.
@@ -22,10 +23,7 @@ pub(super) async fn run(inner: Arc<Inner>) {
     let mut adapters = inner.registry.changes();
     loop {
         inner.sync();
-        tokio::select! {
-            () = inner.draining.cancelled() => return,
-            () = warm_up(&inner) => {}
-        }
+        warm_up(&inner);
         probe_due(&inner);
         inner.board.publish();
         tokio::select! {
@@ -39,26 +37,31 @@ pub(super) async fn run(inner: Arc<Inner>) {
 
 impl Dispatcher {
     /// Somebody else is signed in on an instance now. Idle pages, which were loaded for whoever was there before, close, and the sites are
-    /// asked anew.
-    pub fn account_changed(&self, instance: &str) {
+    /// asked anew. The chats of whoever was there before are not gone on with.
+    pub async fn account_changed(&self, instance: &str) {
         let Some(member) = self.0.member(instance) else { return };
+        Chats(self.0.options().history.as_ref()).forget(instance).await;
         self.0.board.close_idle_of(&member);
         self.0.board.make_due(instance);
         self.0.look.notify_one();
     }
 }
 
-/// Opens a page where an adapter has none that is idle.
-async fn warm_up(inner: &Inner) {
+/// Has a page opened where an adapter has none that is idle, each in a task of its own: a site that does not open holds nobody up.
+fn warm_up(inner: &Arc<Inner>) {
     if inner.is_lean() {
         return;
     }
     for adapter in inner.registry.all() {
         for claim in inner.board.claim_cold(&adapter) {
-            let instance = claim.member().map(|member| member.name().to_owned());
-            if let Err(error) = inner.opener().warm(claim).await {
-                tracing::warn!(adapter = adapter.label(), instance, %error, "no page could be opened ahead of requests");
-            }
+            let (instance, label) = (claim.member().map(|member| member.name().to_owned()), adapter.label());
+            let (opener, ended) = (inner.opener(), inner.draining.clone());
+            inner.tasks.spawn(async move {
+                let warming = opener.warm(claim, Instant::now() + PAGE);
+                if let Some(Err(why)) = ended.run_until_cancelled(warming).await {
+                    tracing::warn!(adapter = label, instance, ?why, "no page could be opened ahead of requests");
+                }
+            });
         }
     }
 }

@@ -21,6 +21,8 @@ const REOPEN: u32 = 4;
 const REOPEN_AFTER: Duration = Duration::from_millis(100);
 /// Pages that are opened at once. Thirty renderers that start together starve each other, and the pages that are in use.
 const OPENINGS: usize = 3;
+/// A renderer has started by then. What still loads waits for its site, and nobody else's page is to wait for that.
+const STARTS: Duration = Duration::from_secs(3);
 
 /// An idle worker's page, and the adapter whose site it shows.
 #[derive(Debug)]
@@ -114,8 +116,6 @@ impl Opener {
             Some(parked) => parked.page,
             None => {
                 let member = claim.member().cloned().ok_or(NoPage::Failed(PageError::Closed))?;
-                let turn = timeout_at(until, self.openings.acquire()).await.map_err(|_| NoPage::Late)?;
-                let _turn = turn.map_err(|_| NoPage::Failed(PageError::Closed))?;
                 self.open_until(&member, &spec(&adapter.manifest, named), until).await?
             }
         };
@@ -125,14 +125,12 @@ impl Opener {
     /// Opens a page for an idle worker, so that a request finds it loaded.
     ///
     /// # Errors
-    /// When the browser cannot open it.
-    pub(super) async fn warm(&self, claim: Claim) -> Result<(), PageError> {
+    /// When there is no browser at `until`, or it cannot open the page.
+    pub(super) async fn warm(&self, claim: Claim, until: Instant) -> Result<(), NoPage> {
         let named = claim.post().is_some_and(|post| post.named);
-        let spec = spec(&claim.adapter().ok_or(PageError::Closed)?.manifest, named);
-        let member = claim.member().cloned().ok_or(PageError::Closed)?;
-        browser_is_up(member.instance()).await;
-        let _opening = self.openings.acquire().await.map_err(|_| PageError::Closed)?;
-        let page = self.open(&member, &spec).await?;
+        let spec = spec(&claim.adapter().ok_or(NoPage::Failed(PageError::Closed))?.manifest, named);
+        let member = claim.member().cloned().ok_or(NoPage::Failed(PageError::Closed))?;
+        let page = self.open_until(&member, &spec, until).await?;
         park(claim, page);
         Ok(())
     }
@@ -143,8 +141,8 @@ impl Opener {
         let mut tries = 0;
         loop {
             timeout_at(until, browser_is_up(member.instance())).await.map_err(|_| NoPage::Late)?;
-            // From here on it is the navigation's deadline that counts.
-            match self.open(member, spec).await {
+            // From its turn on it is the navigation's deadline that counts.
+            match self.open(member, spec, until).await? {
                 Err(PageError::Closed | PageError::Other { code: "browser-not-ready", .. }) if tries < REOPEN => {
                     tries += 1;
                     tokio::time::sleep(REOPEN_AFTER * tries).await;
@@ -154,11 +152,19 @@ impl Opener {
         }
     }
 
-    /// Opens a page at the entry.
-    async fn open(&self, member: &Member, spec: &PageSpec) -> Result<Page, PageError> {
-        let page = member.instance().open_page(spec.clone()).await?;
-        page.back_to_entry(Some(self.navigate)).await?;
-        Ok(page)
+    /// Opens a page at the entry, when its turn comes.
+    async fn open(&self, member: &Member, spec: &PageSpec, until: Instant) -> Result<Result<Page, PageError>, NoPage> {
+        let turn = timeout_at(until, self.openings.acquire()).await.map_err(|_| NoPage::Late)?;
+        let mut opening = std::pin::pin!(async {
+            let page = member.instance().open_page(spec.clone()).await?;
+            page.back_to_entry(Some(self.navigate)).await?;
+            Ok(page)
+        });
+        if let Ok(opened) = tokio::time::timeout(STARTS, &mut opening).await {
+            return Ok(opened);
+        }
+        drop(turn);
+        Ok(opening.await)
     }
 }
 

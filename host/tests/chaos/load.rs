@@ -28,6 +28,14 @@ impl Tally {
         *self.outcomes.lock().unwrap().entry(what).or_default() += 1;
     }
 
+    /// How many whole texts were asked for, and how many of them came.
+    pub(crate) fn whole(&self) -> (u64, u64) {
+        let outcomes = self.outcomes.lock().unwrap();
+        let of = |is: &dyn Fn(&str) -> bool| outcomes.iter().filter(|(what, _)| is(what)).map(|(_, n)| n).sum();
+        let asked = |what: &str| what.starts_with("stream:") || what.starts_with("echo:");
+        (of(&asked), of(&|what| asked(what) && what.ends_with(": ok")))
+    }
+
     pub(crate) fn violation(&self, what: String) {
         self.violations.lock().unwrap().push(what);
     }
@@ -93,6 +101,9 @@ impl Asker {
         let (said, code) = self.stream(request, pieces).await;
         if !text.starts_with(&said) {
             self.tally.violation(format!("{mark}: another's text: {said:?}"));
+        }
+        if let Some(code) = code.as_deref().filter(|code| !EXCUSED.contains(code)) {
+            self.tally.violation(format!("{mark} (vanish): {code}"));
         }
         self.tally.count(format!("vanish: {}", code.as_deref().unwrap_or("gone")));
     }

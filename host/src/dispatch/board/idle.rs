@@ -20,6 +20,10 @@ impl Board {
         for worker in state.idle.iter().filter(|w| w.parked.as_ref().is_some_and(|parked| parked.adapter == *id)) {
             warm.insert(worker.post.member.name().to_owned());
         }
+        // Or is about to.
+        for out in state.out.values().filter(|out| out.rank == Rank::Idle && out.adapter == *id) {
+            warm.insert(out.post.member.name().to_owned());
+        }
         let mut claims = Vec::new();
         let mut index = 0;
         while let Some(worker) = state.idle.get(index) {

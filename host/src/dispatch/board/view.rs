@@ -139,7 +139,7 @@ impl Board {
     /// Tells the metrics what is on the board.
     pub(in crate::dispatch) fn publish(&self) {
         let (mut waiting, mut leased) = (BTreeMap::<String, usize>::new(), BTreeMap::<(String, String), usize>::new());
-        let state = self.lock();
+        let mut state = self.lock();
         for post in state.roster.values() {
             for adapter in &post.adapters {
                 waiting.entry(adapter.clone()).or_default();
@@ -152,7 +152,13 @@ impl Board {
         for out in state.out.values() {
             *leased.entry((out.adapter.clone(), out.post.member.name().to_owned())).or_default() += 1;
         }
+        let published = std::mem::replace(&mut state.published, leased.keys().cloned().collect());
         drop(state);
+        for (adapter, instance) in published.iter().filter(|place| !leased.contains_key(*place)) {
+            metrics::queue_depth(adapter, waiting.get(adapter).copied().unwrap_or(0));
+            metrics::leased_pages(adapter, instance, 0);
+            metrics::account_gone(instance, adapter);
+        }
         for (adapter, count) in &waiting {
             metrics::queue_depth(adapter, *count);
         }

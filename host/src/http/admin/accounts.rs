@@ -89,7 +89,7 @@ pub(super) async fn import(
     let file =
         STANDARD.decode(file).map_err(|_| ApiError::invalid("file", words::wrong("file", words::no_base64_mark())))?;
     let imported = edge.kept.accounts.import(&instance, file, passphrase.map(Secret::new)).await.map_err(refusal)?;
-    edge.dispatcher.account_changed(&instance);
+    edge.dispatcher.account_changed(&instance).await;
     let Imported { format, cookies, entries, foreign, expired, refused, unwritten, made } = imported;
     Ok(Json(json!({
         "instance": instance,
