@@ -12,7 +12,7 @@ use crate::chat::Stage;
 use crate::plugin::bindings::webai::adapter::page as wit;
 use crate::plugin::bindings::webai::adapter::types::Fault;
 use crate::plugin::handles::{HostState, PageHandle};
-use crate::plugin::imports::files;
+use crate::plugin::imports::{address::telling, files};
 use crate::plugin::manifest::Rung;
 use crate::plugin::recorder::Heard;
 
@@ -136,7 +136,7 @@ impl wit::HostPage for HostState {
         let granted = |url: &url::Url| self.page.spec().page.iter().any(|origin| origin.matches(url));
         if url::Url::parse(&url).is_ok_and(|url| !granted(&url)) {
             // Here, and not by the page's answer: where a page leads is no fault of the guest's.
-            self.progress.deny(format!("goto {url}"));
+            self.progress.deny(format!("goto {}", telling(&url)));
         }
         let wait = self.wait_for_load(timeout);
         self.navigate(|page| async move { page.goto(&url, wait).await }).await
@@ -344,7 +344,7 @@ impl wit::HostPage for HostState {
             && !self.page.spec().save.iter().any(|pattern| pattern.matches(url))
         {
             // What an element of the page leads to is no fault of the guest's.
-            self.progress.deny(format!("save {url}"));
+            self.progress.deny(format!("save {}", telling(url)));
         }
         let (wait, room) = (self.wait_for_file(timeout), self.room());
         let answer = self.on_page(|page| async move { page.save(source, room, wait).await }).await?;
@@ -357,7 +357,7 @@ impl wit::HostPage for HostState {
                 let url = rewriting.url.clone();
                 let answer = self.on_page(|page| async move { page.rewrite(rewriting).await }).await?;
                 if matches!(answer, Err(wit::PageError::NotGranted(_))) {
-                    self.progress.deny(format!("rewrite {url}"));
+                    self.progress.deny(format!("rewrite {}", telling(&url)));
                 }
                 Ok(answer)
             }
@@ -375,7 +375,7 @@ impl wit::HostPage for HostState {
         let url = filter.url.clone();
         let answer = self.on_page(|page| async move { page.listen(filter) }).await?;
         if matches!(answer, Err(wit::PageError::NotGranted(_))) {
-            self.progress.deny(format!("listen {url}"));
+            self.progress.deny(format!("listen {}", telling(&url)));
         }
         Ok(answer)
     }
