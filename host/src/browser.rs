@@ -26,7 +26,8 @@ pub use json::{Edit, Pointer};
 pub use launch::{LaunchError, LaunchOptions, MIN_MAJOR, Profile, find};
 pub use origin::Origin;
 pub use page::{
-    Bounds, CLIENT_TOO_SLOW, CloseReason, Page, PageSpec, RewriteGrant, Rewriting, SavedFile, Source, UploadFile,
+    Bounds, Brought, CLIENT_TOO_SLOW, CloseReason, Page, PageSpec, RewriteGrant, Rewriting, SavedFile, Source,
+    UploadFile, brought_by,
 };
 pub use selectors::{Selector, SelectorError, Step, Text};
 pub use traffic::UrlPattern;

@@ -131,10 +131,22 @@ async fn every_flood_has_its_end() {
     assert!(log.contains("suppressed"), "{lines}");
 
     // Twice it is filled in, and once it is sent.
-    let answer = client.ask(&ask("demo/script", "twice")).await;
-    assert_eq!(answer.text(), "sent-already", "{answer:?}");
-    site.until("the prompt is there", |stats| stats["prompts"]["count"] == 1).await;
-    assert!(flow.next_text().await.is_some());
+    for (n, (what, ends)) in [
+        ("twice", 1),
+        ("twice by a download", 2),
+        ("twice by a chooser", 1),
+        ("twice by a copy", 1),
+        ("twice in halves", 1),
+        ("twice by keys", 2),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let answer = client.ask(&ask("demo/script", what)).await;
+        assert_eq!(answer.text(), "sent-already".repeat(ends), "{what}: {answer:?}");
+        site.until("the prompt is there", |stats| stats["prompts"]["count"] == n + 1).await;
+        assert!(flow.next_text().await.is_some());
+    }
 }
 
 /// A guest that sleeps past its deadline, or goes on for nobody, gives its page back.

@@ -58,6 +58,7 @@ use watches::Watches;
 use world::Worlds;
 
 pub use inbox::CLIENT_TOO_SLOW;
+pub use keys::{Brought, brought_by};
 pub use query::Bounds;
 pub use rewrite::{RewriteGrant, Rewriting};
 pub use save::{SavedFile, Source};
@@ -168,6 +169,8 @@ struct Shared {
     by_hand: AtomicBool,
     navigations: AtomicU32,
     acts: AtomicU32,
+    /// Clicks and keys that were given to the page since it was opened, whatever became of them.
+    strokes: AtomicU32,
     /// Of the call that has the page: what the actor logs meanwhile is about it.
     span: Mutex<Span>,
 }
@@ -208,6 +211,7 @@ impl Page {
             by_hand: AtomicBool::new(false),
             navigations: AtomicU32::new(0),
             acts: AtomicU32::new(0),
+            strokes: AtomicU32::new(0),
             span: Mutex::new(Span::none()),
             spec,
         });
@@ -239,6 +243,11 @@ impl Page {
     /// Tells when and why the page is gone.
     pub fn closed(&self) -> watch::Receiver<Option<CloseReason>> {
         self.shared.closed.subscribe()
+    }
+
+    /// How many clicks and keys were given to the page so far. An act that fails may have given one.
+    pub fn strokes(&self) -> u32 {
+        self.shared.strokes.load(Ordering::Relaxed)
     }
 
     /// A call begins: caps start anew, and nothing of an earlier call is left to be read.

@@ -8,6 +8,8 @@ pub(super) const MAX_REPLY: usize = 16 << 20;
 pub(super) const MAX_FILES: usize = 64;
 /// A text this long that holds the prompt is the prompt, whatever was put around it.
 const TELLING: usize = 32;
+/// The longest text, in characters, that may be there to look for a model.
+const FILTER: usize = 64;
 
 /// What one call has used up.
 #[derive(Debug, Default)]
@@ -16,6 +18,10 @@ pub(super) struct Allowance {
     files: usize,
     file_bytes: usize,
     prompt: Prompt,
+    /// What is filled in, as long as it may be a filter.
+    filter: String,
+    /// No text is a filter any more.
+    filtered: bool,
 }
 
 /// Where the prompt is.
@@ -26,7 +32,7 @@ enum Prompt {
     /// In the site's composer: the next click or press sends it.
     Typed,
     Sent,
-    /// It was sent, and is in the composer once more.
+    /// It was sent, and something is in the composer once more.
     TypedAgain,
 }
 
@@ -59,16 +65,43 @@ impl Allowance {
         if self.file_bytes > max { Err(format!("more than {max} bytes of files in one answer")) } else { Ok(()) }
     }
 
-    /// Something was filled in: is it the prompt?
-    pub(super) fn typed(&mut self, text: &str, prompt: &str) {
-        let (text, prompt) = (text.trim(), prompt.trim());
-        if prompt.is_empty() || !(text == prompt || prompt.len() >= TELLING && text.contains(prompt)) {
+    /// A text was filled in, in one piece or as the next of several. It counts as the prompt, whatever it is, but for one that may be
+    /// there to look for a model: the first before a click or a press, if it is short and no prompt.
+    ///
+    /// What is compared is what an adapter was given; one that changes it a little is not told apart from one that sends something
+    /// else. So there is one such text and no more.
+    pub(super) fn typed<'a>(&mut self, text: &str, prompts: impl IntoIterator<Item = &'a str>) {
+        if text.trim().is_empty() {
             return;
         }
+        match self.prompt {
+            Prompt::Here => {
+                self.filter.push_str(text);
+                let is_prompt = prompts.into_iter().any(|prompt| holds(&self.filter, prompt));
+                if self.filtered || is_prompt || self.filter.chars().count() > FILTER {
+                    self.pasted();
+                }
+            }
+            Prompt::Typed => {}
+            Prompt::Sent | Prompt::TypedAgain => self.prompt = Prompt::TypedAgain,
+        }
+    }
+
+    /// Something was filled in of which nobody knows what it is.
+    pub(super) fn pasted(&mut self) {
+        self.filter = String::new();
         self.prompt = match self.prompt {
             Prompt::Here | Prompt::Typed => Prompt::Typed,
             Prompt::Sent | Prompt::TypedAgain => Prompt::TypedAgain,
         };
+    }
+
+    /// What the page sends is changed on its way: what is filled in may be anything by then.
+    pub(super) fn rewrites(&mut self) {
+        self.filtered = true;
+        if !self.filter.is_empty() {
+            self.pasted();
+        }
     }
 
     /// Before an act that may send what was filled in.
@@ -83,48 +116,122 @@ impl Allowance {
         Err(PageError::Other { code: "sent-already", message })
     }
 
-    /// Such an act was done.
+    /// Such an act reached the page.
     pub(super) fn sent(&mut self) {
         if self.prompt == Prompt::Typed {
             self.prompt = Prompt::Sent;
         }
+        if !self.filter.is_empty() {
+            self.filter = String::new();
+            self.filtered = true;
+        }
     }
+}
+
+/// Whether a text is the prompt, or is the prompt with something around it. Signs and spaces tell no two prompts apart, unless there is
+/// nothing else.
+fn holds(text: &str, prompt: &str) -> bool {
+    let prompt = prompt.trim();
+    let words = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>();
+    let same = match words(prompt) {
+        none if none.is_empty() => text.trim() == prompt,
+        some => words(text) == some,
+    };
+    !prompt.is_empty() && (same || prompt.len() >= TELLING && text.contains(prompt))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LONG: &str = "what is the answer to everything, please?";
+    const LONG: &str = "what is the answer to everything, please? and to what is left?";
+
+    /// A text is filled in, and a click follows. Whether that went to the page.
+    fn click_after(call: &mut Allowance, text: &str, prompt: &str) -> bool {
+        call.typed(text, [prompt]);
+        let may = call.may_send().is_ok();
+        if may {
+            call.sent();
+        }
+        may
+    }
 
     #[test]
     fn a_prompt_is_sent_once() {
         let mut call = Allowance::default();
-        call.typed("a model's name", LONG);
+        assert!(click_after(&mut call, "a model's name", LONG), "a filter is no prompt");
+        call.typed(&format!("[user] {LONG}"), [LONG]);
         assert!(call.may_send().is_ok());
-        call.sent();
-        call.typed(&format!("[user] {LONG}"), LONG);
-        assert!(call.may_send().is_ok(), "a filter is no prompt");
-        // A click that did not land is tried again, with the text filled in anew.
-        call.typed(LONG, LONG);
-        assert!(call.may_send().is_ok());
-        call.sent();
-        assert!(call.may_send().is_ok(), "pressing once more sends what the site did not take");
-        call.typed(LONG, LONG);
+        // A click that did not reach the page is tried again, with the text filled in anew.
+        assert!(click_after(&mut call, LONG, LONG));
+        assert!(click_after(&mut call, " ", LONG), "pressing once more sends what the site did not take");
+        call.typed(LONG, [LONG]);
         assert!(matches!(call.may_send(), Err(PageError::Other { code: "sent-already", .. })));
+    }
+
+    #[test]
+    fn nothing_else_is_sent_after_it() {
+        for again in ["x", "another model's name", &LONG[..20], &LONG.replace(' ', "\u{200b} ")] {
+            let mut call = Allowance::default();
+            assert!(click_after(&mut call, LONG, LONG));
+            assert!(!click_after(&mut call, again, LONG), "{again}");
+            assert!(call.may_send().is_err(), "and not by another click");
+        }
+        let mut call = Allowance::default();
+        assert!(click_after(&mut call, LONG, LONG));
+        call.pasted();
+        assert!(call.may_send().is_err());
+    }
+
+    #[test]
+    fn a_prompt_in_pieces_is_the_prompt() {
+        let (mut halves, mut with_a_click) = (Allowance::default(), Allowance::default());
+        halves.typed(&LONG[..30], [LONG]);
+        assert!(click_after(&mut halves, &LONG[30..], LONG));
+        assert!(!click_after(&mut halves, &LONG[..30], LONG));
+
+        assert!(click_after(&mut with_a_click, &LONG[..30], LONG));
+        assert!(click_after(&mut with_a_click, &LONG[30..], LONG));
+        assert!(!click_after(&mut with_a_click, &LONG[..30], LONG), "one text alone may be a filter");
+
+        let mut short = Allowance::default();
+        short.typed("h", ["hi"]);
+        assert!(click_after(&mut short, "i", "hi"));
+        assert!(!click_after(&mut short, "hi", "hi"));
+    }
+
+    #[test]
+    fn what_is_new_in_a_chat_is_a_prompt() {
+        let mut call = Allowance::default();
+        call.typed("and now?", [LONG, "and now?"]);
+        call.sent();
+        call.typed("and now?", [LONG, "and now?"]);
+        assert!(call.may_send().is_err());
+    }
+
+    #[test]
+    fn what_is_changed_on_its_way_is_a_prompt() {
+        let mut call = Allowance::default();
+        call.rewrites();
+        assert!(click_after(&mut call, "x", LONG));
+        assert!(!click_after(&mut call, "x", LONG));
+
+        let mut call = Allowance::default();
+        call.typed("x", [LONG]);
+        call.rewrites();
+        call.sent();
+        assert!(!click_after(&mut call, "x", LONG));
     }
 
     #[test]
     fn a_short_prompt_within_something_else_is_not_it() {
         let mut call = Allowance::default();
-        for text in ["gpt-4o", "", " 4o-mini"] {
-            call.typed(text, "4o");
-            call.sent();
+        assert!(click_after(&mut call, "gpt-4o", "4o"));
+        assert!(click_after(&mut call, "4o\n", "4o"));
+        assert!(!click_after(&mut call, "4o", "4o"));
+        for (prompt, text, same) in [("hi", "hi!", true), ("?!", "?!", true), ("?!", "!", false), ("", "", false)] {
+            assert_eq!(holds(text, prompt), same, "{prompt} {text}");
         }
-        call.typed("4o\n", "4o");
-        call.sent();
-        call.typed("4o", "4o");
-        assert!(call.may_send().is_err());
     }
 
     #[test]

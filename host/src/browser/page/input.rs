@@ -1,5 +1,6 @@
 //! Input through the browser's own pipeline: to the page it is a person's.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chromiumoxide::cdp::browser_protocol::input::{
@@ -45,6 +46,7 @@ impl Shared {
     /// Presses and releases the left button `clicks` times. All is written at once, so that no button stays down when the
     /// caller gives up in between.
     pub(super) async fn click_at(&self, at: Point, clicks: u32) -> Result<(), PageError> {
+        self.strokes.fetch_add(1, Ordering::Relaxed);
         let mut answers = Vec::new();
         for n in 1..=i64::from(clicks) {
             for kind in [DispatchMouseEventType::MousePressed, DispatchMouseEventType::MouseReleased] {
@@ -59,6 +61,7 @@ impl Shared {
 
     /// Presses and releases a chord.
     pub(super) async fn strike(&self, chord: &Chord) -> Result<(), PageError> {
+        self.strokes.fetch_add(1, Ordering::Relaxed);
         let mut events = Vec::new();
         let mut held = 0;
         for modifier in &chord.modifiers {

@@ -24,6 +24,29 @@ pub(super) struct Chord {
     pub(super) key: Key,
 }
 
+/// What a key or a chord puts into the field that has the focus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Brought {
+    Nothing,
+    Text(String),
+    /// What was copied, or what was there before.
+    Anything,
+}
+
+/// What a key or a chord of this name puts into a field. What is no key puts nothing there.
+pub fn brought_by(name: &str) -> Brought {
+    let Ok(Chord { modifiers, key }) = Chord::parse(name) else { return Brought::Nothing };
+    let held = |modifier| modifiers.iter().any(|held| held.modifier == modifier);
+    let shortcut = held(CONTROL) || held(META);
+    match key.key.to_lowercase().as_str() {
+        // Paste, undo and redo.
+        "v" | "z" | "y" if shortcut => Brought::Anything,
+        "insert" if held(SHIFT) => Brought::Anything,
+        _ if key.text.trim().is_empty() => Brought::Nothing,
+        _ => Brought::Text(key.text),
+    }
+}
+
 const ALT: i64 = 1;
 const CONTROL: i64 = 2;
 const META: i64 = 4;
@@ -204,10 +227,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn it_is_known_what_a_key_brings() {
+        for name in
+            ["Enter", "Shift+Enter", "Space", "Escape", "ArrowDown", "Control+a", "Control+Enter", "Insert", "Nope"]
+        {
+            assert_eq!(brought_by(name), Brought::Nothing, "{name}");
+        }
+        for (name, text) in [("a", "a"), ("Shift+v", "V"), ("你", "你"), ("+", "+")] {
+            assert_eq!(brought_by(name), Brought::Text(text.into()), "{name}");
+        }
+        for name in ["Control+v", "Ctrl+V", "Control+Shift+V", "Meta+v", "Shift+Insert", "Control+z", "Control+y"] {
+            assert_eq!(brought_by(name), Brought::Anything, "{name}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn never_panics(name in "(\\PC|\\+|Control|Shift){0,6}") {
-            drop(Chord::parse(&name));
+            drop(brought_by(&name));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use wasmtime::component::Resource;
 
 use crate::browser::{self, PageError};
-use crate::browser::{Page, UploadFile};
+use crate::browser::{Brought, Page, UploadFile};
 use crate::chat::Stage;
 use crate::plugin::bindings::webai::adapter::page as wit;
 use crate::plugin::bindings::webai::adapter::types::Fault;
@@ -58,35 +58,47 @@ impl HostState {
         answer
     }
 
-    /// An act that may send what was filled in.
-    async fn send<T, F>(&mut self, operation: impl FnOnce(Arc<Page>) -> F) -> Answer<T>
+    /// An act that clicks or presses, and so may send what was filled in. Where something was (`filled`), the host sets the point of no
+    /// return by itself: an adapter that forgets `submitting` must not cause a second message.
+    async fn send<T, F>(&mut self, filled: bool, operation: impl FnOnce(Arc<Page>) -> F) -> Answer<T>
     where
         F: Future<Output = Result<T, PageError>>,
     {
         if let Err(error) = self.allowance.may_send() {
             return Ok(Err(to_wit(error)));
         }
-        self.before_send().await;
-        let answer = self.on_page(operation).await?;
-        if answer.is_ok() {
+        if filled {
+            self.submit().await;
+        }
+        let before = self.page.strokes();
+        let answer = self.on_page(operation).await;
+        // Not by its result: what clicks and then waits for something may fail after the click.
+        if self.page.strokes() != before {
             self.allowance.sent();
         }
-        Ok(answer)
+        answer
     }
 
     /// Some of what is filled in is text, and perhaps the prompt.
     fn typed(&mut self, text: &str) {
         (self.armed, self.typed) = (true, true);
         if let Some(job) = &self.job {
-            self.allowance.typed(text, &job.request.prompt);
+            let new_turn = job.request.continues.as_ref().map(|continues| continues.new_turn.as_str());
+            self.allowance.typed(text, [job.request.prompt.as_str()].into_iter().chain(new_turn));
         }
     }
 
-    /// The host sets the point of no return by itself at the first click or press after something was filled in: an adapter
-    /// that forgets `submitting` must not cause a second message.
-    async fn before_send(&mut self) {
-        if self.armed {
-            self.submit().await;
+    /// A key may be text, too.
+    fn struck(&mut self, brought: Brought) {
+        match brought {
+            Brought::Nothing => {}
+            Brought::Text(text) => self.typed(&text),
+            Brought::Anything => {
+                (self.armed, self.typed) = (true, true);
+                if self.job.is_some() {
+                    self.allowance.pasted();
+                }
+            }
         }
     }
 
@@ -220,7 +232,7 @@ impl wit::HostPage for HostState {
         timeout: Option<u64>,
     ) -> Answer<()> {
         let wait = self.wait(timeout);
-        self.send(|page| async move { page.click(&selector, clicks, wait).await }).await
+        self.send(self.armed, |page| async move { page.click(&selector, clicks, wait).await }).await
     }
 
     async fn hover(&mut self, _: Resource<PageHandle>, selector: String, timeout: Option<u64>) -> Answer<()> {
@@ -265,7 +277,12 @@ impl wit::HostPage for HostState {
         timeout: Option<u64>,
     ) -> Answer<()> {
         let wait = self.wait(timeout);
-        self.send(|page| async move { page.press(&selector, &key, wait).await }).await
+        let (before, brought) = (self.page.strokes(), browser::brought_by(&key));
+        let answer = self.send(self.armed, |page| async move { page.press(&selector, &key, wait).await }).await;
+        if self.page.strokes() != before {
+            self.struck(brought);
+        }
+        answer
     }
 
     async fn select(
@@ -313,23 +330,21 @@ impl wit::HostPage for HostState {
         attachments: Vec<u32>,
         timeout: Option<u64>,
     ) -> Answer<()> {
-        // The click may be another one than the adapter believes, and send what was typed.
-        if self.typed {
-            self.submit().await;
-        }
         let wait = self.wait(timeout);
         let files = match self.own_attachments(attachments) {
             Ok(files) => files,
             Err(error) => return Ok(Err(error)),
         };
-        let answer = self.on_page(|page| async move { page.choose_files(&selector, files, wait).await }).await;
+        // Files that were chosen before are no reason to think that this click sends; it may be another one than the adapter believes,
+        // and send what was typed.
+        let answer = self.send(self.typed, |page| async move { page.choose_files(&selector, files, wait).await }).await;
         self.uploaded();
         answer
     }
 
     async fn copy(&mut self, _: Resource<PageHandle>, selector: String, timeout: Option<u64>) -> Answer<String> {
         let wait = self.wait(timeout);
-        self.send(|page| async move { page.copy(&selector, wait).await }).await
+        self.send(self.armed, |page| async move { page.copy(&selector, wait).await }).await
     }
 
     async fn save(&mut self, _: Resource<PageHandle>, source: wit::Source, timeout: Option<u64>) -> Answer<wit::Saved> {
@@ -337,9 +352,6 @@ impl wit::HostPage for HostState {
             Ok(source) => source,
             Err(error) => return Ok(Err(to_wit(error))),
         };
-        if matches!(source, browser::Source::Download(_)) {
-            self.before_send().await;
-        }
         if let browser::Source::Url(url) = &source
             && !self.page.spec().save.iter().any(|pattern| pattern.matches(url))
         {
@@ -347,7 +359,9 @@ impl wit::HostPage for HostState {
             self.progress.deny(format!("save {}", telling(url)));
         }
         let (wait, room) = (self.wait_for_file(timeout), self.room());
-        let answer = self.on_page(|page| async move { page.save(source, room, wait).await }).await?;
+        let clicks = matches!(source, browser::Source::Download(_));
+        let save = |page: Arc<Page>| async move { page.save(source, room, wait).await };
+        let answer = if clicks { self.send(self.armed, save).await? } else { self.on_page(save).await? };
         Ok(answer.and_then(|file| self.keep(file).map_err(to_wit)))
     }
 
@@ -359,6 +373,7 @@ impl wit::HostPage for HostState {
                 if matches!(answer, Err(wit::PageError::NotGranted(_))) {
                     self.progress.deny(format!("rewrite {}", telling(&url)));
                 }
+                self.allowance.rewrites();
                 Ok(answer)
             }
             Err(error) => Ok(Err(to_wit(error))),

@@ -45,7 +45,7 @@ impl Adapter for Hostile {
                     sleep(Millis(1));
                 }
             },
-            what if what.starts_with("twice") => return twice(page, reply, &prompt),
+            what if what.starts_with("twice") => return twice(page, reply, &prompt, what),
             // Tried, and then it makes believe that nothing was.
             "goto" => drop(page.goto("https://elsewhere.example.com/?secret")),
             "listen" => drop(page.listen(&Filter { url: "http://demo.localhost/**".into(), ..chat() })),
@@ -116,11 +116,54 @@ fn flood(reply: &Reply) -> Result<Outcome, Failure> {
     }
 }
 
-/// Sends its prompt, and once more.
-fn twice(page: &Page, reply: &Reply, prompt: &str) -> Result<Outcome, Failure> {
-    for _ in 0..2 {
-        page.fill("testid=composer", prompt)?;
-        match page.click("testid=send") {
+/// Sends its prompt, and once more: the same way, or with a trick.
+fn twice(page: &Page, reply: &Reply, prompt: &str, how: &str) -> Result<Outcome, Failure> {
+    const COMPOSER: &str = "testid=composer";
+    const SEND: &str = "testid=send";
+    let (left, right) = prompt.split_at(prompt.len() / 2);
+    let download = |page: &Page| page.save(&Source::Download(SEND.into())).map(drop);
+    match how {
+        // It sends, and then waits in vain: an error, and the prompt is sent.
+        "twice by a copy" => {
+            page.fill(COMPOSER, prompt)?;
+            drop(page.within(Millis(1500), |page| page.copy(SEND)));
+        }
+        "twice in halves" => {
+            page.fill(COMPOSER, left)?;
+            page.type_text(COMPOSER, right)?;
+            page.click(SEND)?;
+        }
+        _ => {
+            page.fill(COMPOSER, prompt)?;
+            page.click(SEND)?;
+        }
+    }
+    let again: Vec<Result<(), PageError>> = match how {
+        "twice by a download" => {
+            page.fill(COMPOSER, prompt)?;
+            vec![page.click(SEND), download(page)]
+        }
+        "twice by a chooser" => {
+            page.fill(COMPOSER, prompt)?;
+            vec![page.within(Millis(1500), |page| page.choose_files(SEND, &[]))]
+        }
+        "twice in halves" => {
+            page.fill(COMPOSER, left)?;
+            page.type_text(COMPOSER, right)?;
+            vec![page.click(SEND)]
+        }
+        "twice by keys" => {
+            // Each is a press of its own, and the first of them finds nothing there yet.
+            let typed = prompt.chars().map(|c| page.press(COMPOSER, &c.to_string())).collect::<Result<(), _>>();
+            vec![typed, page.press(COMPOSER, "Enter")]
+        }
+        _ => {
+            page.fill(COMPOSER, prompt)?;
+            vec![page.click(SEND)]
+        }
+    };
+    for end in again {
+        match end {
             Err(PageError::Other(fault)) => drop(reply.text(fault.code)),
             other => other?,
         }
