@@ -107,7 +107,7 @@ impl Login {
                 let deadlines = Deadlines { call: PROBE, ..Deadlines::default() };
                 let seen = self.adapter.probe(Arc::clone(page), deadlines, self.means.clone()).await;
                 page.end_call();
-                match seen {
+                match seen.result {
                     Ok(Account::SignedIn(who)) => return Ok(who),
                     Ok(_) => crashes = 0,
                     Err(failure) => {

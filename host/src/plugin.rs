@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use crate::chat::{Attachment, Kind};
 
-pub use call::{Account, Call, Report, Timing};
+pub use call::{Account, Asked, Call, Report, Timing};
 pub use clock::Deadlines;
 pub use compile::{CompileError, Compiler, compile_into, confine_compiler};
 pub use engine::{Engine, EngineError};

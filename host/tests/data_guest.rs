@@ -1,6 +1,7 @@
 //! An adapter changes what the page sends, saves files, remembers, and says which models there are: through the real program.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use crate::support::client::{Client, ask};
@@ -42,6 +43,14 @@ async fn the_contracts_data_functions_do_what_they_say() {
     assert!(refused.starts_with("refused: ") && refused.contains("/model/slug"), "{refused}");
     let outside = client.ask(&ask("demo/script", "rewrite /thinking true")).await;
     assert_ne!(outside.status, 200, "{outside:?}");
+    // Who tries what it was not granted is out of use, however many crashes are put up with.
+    let enable = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_webai2api"));
+        let key = std::fs::read_to_string(data.path().join("admin-key")).unwrap();
+        command.env("WEBAI_URL", server.url("")).env("WEBAI_KEY", key.trim());
+        guest::run(command.args(["adapter", "enable", "demo"]));
+    };
+    enable();
 
     for what in ["icon", "url"] {
         let saved = answer(&client, &format!("save {what}")).await;
@@ -50,6 +59,7 @@ async fn the_contracts_data_functions_do_what_they_say() {
     }
     let elsewhere = answer(&client, "save elsewhere").await;
     assert_eq!(elsewhere, "not granted: saving from http://demo.localhost (capabilities.save)");
+    enable();
     assert_eq!(answer(&client, "save body").await, "invalid-pointer");
 
     assert_eq!(answer(&client, "get cookie").await, "nothing");

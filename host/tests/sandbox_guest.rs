@@ -89,9 +89,11 @@ async fn who_crashes_too_often_or_tries_what_was_not_granted_is_out_of_use() {
         assert_eq!(client.ask(&ask("demo/script", what)).await.status, 200);
         let refused = client.ask(&ask("demo/script", "flow")).await;
         assert_eq!(refused.error(), (503, "adapter_quarantined"), "{what}");
+        assert!(!refused.body.to_string().contains("secret"), "{refused:?}");
         assert!(refused.body["error"]["message"].as_str().unwrap().contains(what), "{refused:?}");
         enable();
     }
+    assert!(!server.log().contains("elsewhere.example.com/?secret"), "{}", server.log());
     // What it said is in its log, and whence.
     let mut logs = Command::new(env!("CARGO_BIN_EXE_webai2api"));
     logs.env("WEBAI_URL", server.url("")).env("WEBAI_KEY", &server.key);
@@ -230,6 +232,16 @@ async fn a_trap_in_any_export_is_an_error_and_no_more() {
     let mut flow = client.stream(ask("demo/script", "flow")).await;
     assert!(flow.next_text().await.is_some());
     drop((flow, server));
+
+    // Saying who is signed in; and no number of crashes that is put up with covers what was not granted.
+    let config = "adapters: {crashes: 0}\nbackend: {adapter: {demo: {trap: probe}}}";
+    let server = Server::builder().config(config).env("WEBAI_BUNDLED", bundled).start_ready();
+    let client = Client::of(&server);
+    assert!(server.wait_for(|server| server.log().contains("goto https://elsewhere.example.com/path")));
+    let refused = client.ask(&ask("demo/script", "flow")).await;
+    assert_eq!(refused.error(), (503, "adapter_quarantined"), "{refused:?}");
+    assert!(!refused.body.to_string().contains("secret"), "{refused:?}");
+    drop(server);
 
     // Before anything is called.
     hostile(folder.path(), "demo", &["initialize"]);

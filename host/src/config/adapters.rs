@@ -37,8 +37,8 @@ pub(super) const KEYS: &[Key] = &[
         "adapters.crashes",
         Shape::Integer { min: 0, max: 1000 },
         "5",
-        "after how many crashes within ten minutes an adapter is out of use, as after an act that it was not granted; 0: never, \
-         for either",
+        "after how many crashes within ten minutes an adapter is out of use; 0: after none. One act that it was not granted \
+         is enough in any case",
     ),
     Key::new("demo.enabled", Shape::Bool, "true", "whether the built-in demo site and its models are there"),
     Key::new(
@@ -56,7 +56,7 @@ pub struct Adapters {
     pub enabled: Vec<String>,
     pub allow_unapproved: bool,
     pub pages: usize,
-    /// None: no adapter is ever put out of use.
+    /// None: no number of crashes puts an adapter out of use.
     pub crashes: Option<usize>,
     /// `demo.enabled`
     pub demo: bool,

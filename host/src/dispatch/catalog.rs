@@ -144,7 +144,8 @@ async fn ask(inner: &Inner, adapter: &Arc<Adapter>) -> Option<Vec<Model>> {
     let means = inner.means(adapter, lease.instance());
     let answer = adapter.models(Arc::clone(lease.page()), inner.options().deadlines, means).await;
     lease.page().end_call();
-    match answer {
+    inner.registry.report_asked(adapter, &answer);
+    match answer.result {
         Ok(models) => {
             lease.give_back(&inner.opener(), &inner.tasks);
             models.filter(|models| !models.is_empty())

@@ -128,7 +128,8 @@ async fn ask(inner: &Inner, lease: Lease, adapter: &Adapter) -> Result<SignIn, S
     let means = inner.means(adapter, lease.instance());
     let found = adapter.probe(Arc::clone(lease.page()), options.deadlines, means).await;
     lease.page().end_call();
-    match found {
+    inner.registry.report_asked(adapter, &found);
+    match found.result {
         Ok(account) => {
             lease.give_back(&inner.opener(), &inner.tasks);
             Ok(account.into())

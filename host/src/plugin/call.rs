@@ -49,6 +49,14 @@ pub struct Report {
     pub denied: Option<String>,
 }
 
+/// How a call went that was for no request.
+#[derive(Debug)]
+pub struct Asked<T> {
+    pub result: Result<T, Failure>,
+    /// What the guest itself tried and was not granted.
+    pub denied: Option<String>,
+}
+
 /// Where the time of a call went, each counted from its start.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Timing {
@@ -134,11 +142,8 @@ impl Adapter {
         }
     }
 
-    /// Asks the adapter who is signed in. Sends nothing to the site.
-    ///
-    /// # Errors
-    /// What the adapter found instead, or how it ended.
-    pub async fn probe(&self, page: Arc<Page>, deadlines: Deadlines, means: Means) -> Result<Account, Failure> {
+    /// Asks the adapter who is signed in. Sends nothing to the site. An error is what the adapter found instead, or how it ended.
+    pub async fn probe(&self, page: Arc<Page>, deadlines: Deadlines, means: Means) -> Asked<Account> {
         let progress = Arc::new(Progress::new(StageClock::new(self.deadlines(deadlines)), CancellationToken::new()));
         let meter = Meter::new(self.manifest.limits.cpu);
         let log = GuestLog::new(self, "probe");
@@ -149,13 +154,14 @@ impl Adapter {
             let page = store.data_mut().table.push(PageHandle)?;
             instance.webai_adapter_provider().call_probe(&mut store, page).await
         };
-        match watch_over(&progress, guest).await {
+        let result = match watch_over(&progress, guest).await {
             Ended::Returned(Ok(Ok(account))) => Ok(border::account(account)),
             Ended::Returned(Ok(Err(failure))) => Err(self.guest_failure(&progress, failure)),
             Ended::Returned(Err(trap)) => Err(self.trap(&store, &meter, &trap)),
             Ended::Cancelled => Err(Failure::new(FailureKind::ClientGone, "")),
             Ended::Expired(stage) => Err(expired(stage)),
-        }
+        };
+        Asked { result, denied: progress.denied() }
     }
 
     /// The host's deadlines, and the manifest's where that one is shorter.

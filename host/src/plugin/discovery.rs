@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::component::{Component, InstancePre};
 
 use super::bindings::discovery::{self, DiscoveringPre};
-use super::call::{Ended, watch_over};
+use super::call::{Asked, Ended, watch_over};
 use super::clock::{Deadlines, StageClock};
 use super::guest_log::GuestLog;
 use super::handles::{HostState, Means, PageHandle, Progress};
@@ -42,17 +42,10 @@ impl Adapter {
     }
 
     /// The models that the account of this page has. None where the adapter does not say: the manifest's stand then. Sends
-    /// nothing to the site. Of a model that the manifest knows too, its features are the manifest's.
-    ///
-    /// # Errors
-    /// What the adapter found instead, or how it ended.
-    pub async fn models(
-        &self,
-        page: Arc<Page>,
-        deadlines: Deadlines,
-        means: Means,
-    ) -> Result<Option<Vec<Model>>, Failure> {
-        let Some(discovering) = &self.discovering else { return Ok(None) };
+    /// nothing to the site. Of a model that the manifest knows too, its features are the manifest's. An error is what the adapter
+    /// found instead, or how it ended.
+    pub async fn models(&self, page: Arc<Page>, deadlines: Deadlines, means: Means) -> Asked<Option<Vec<Model>>> {
+        let Some(discovering) = &self.discovering else { return Asked { result: Ok(None), denied: None } };
         let progress = Arc::new(Progress::new(StageClock::new(self.deadlines(deadlines)), CancellationToken::new()));
         let meter = Meter::new(self.manifest.limits.cpu);
         let log = GuestLog::new(self, "models");
@@ -63,13 +56,14 @@ impl Adapter {
             let page = store.data_mut().table.push(PageHandle)?;
             instance.webai_adapter_discovery().call_models(&mut store, page).await
         };
-        match watch_over(&progress, guest).await {
+        let result = match watch_over(&progress, guest).await {
             Ended::Returned(Ok(Ok(models))) => Ok(Some(self.described(models))),
             Ended::Returned(Ok(Err(failure))) => Err(self.guest_failure(&progress, failure)),
             Ended::Returned(Err(trap)) => Err(self.trap(&store, &meter, &trap)),
             Ended::Cancelled => Err(Failure::new(FailureKind::ClientGone, "")),
             Ended::Expired(stage) => Err(Failure::new(FailureKind::Timeout(stage), "")),
-        }
+        };
+        Asked { result, denied: progress.denied() }
     }
 
     fn described(&self, found: Vec<discovery::exports::webai::adapter::discovery::Model>) -> Vec<Model> {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::call::Report;
-use crate::chat::{FailureKind, Stage};
+use super::call::{Asked, Report};
+use crate::chat::{Failure, FailureKind, Stage};
 
 /// Requests that the figure looks back on.
 const RECENT: usize = 20;
@@ -44,9 +44,9 @@ enum Verdict {
     Crash,
 }
 
-/// What a request says of its adapter; none where it says nothing, as when the client went away or the site wants a sign-in.
-fn verdict(report: &Report) -> Option<Verdict> {
-    let Err(failure) = &report.result else { return Some(Verdict::Good) };
+/// What a call says of its adapter; none where it says nothing, as when the client went away or the site wants a sign-in.
+fn verdict<T>(result: &Result<T, Failure>) -> Option<Verdict> {
+    let Err(failure) = result else { return Some(Verdict::Good) };
     match &failure.kind {
         FailureKind::SiteChanged { .. } => Some(Verdict::SiteChanged),
         FailureKind::Timeout(stage) if *stage != Stage::Queue => Some(Verdict::Timeout),
@@ -70,7 +70,7 @@ struct Record {
 #[derive(Debug)]
 pub(super) struct HealthBook {
     records: Mutex<HashMap<String, Record>>,
-    /// Crashes within the window that put an adapter out of use; none: nothing does.
+    /// Crashes within the window that put an adapter out of use; none: no number of them does.
     crashes_max: Option<usize>,
 }
 
@@ -81,24 +81,43 @@ impl HealthBook {
 
     /// Notes how a request went. The reason, if that puts the adapter out of use.
     pub(super) fn note(&self, id: &str, sha256: &str, report: &Report) -> Option<String> {
-        self.with(id, |record| {
-            if record.sha256 != sha256 {
-                // A request that ends late on an old version says nothing of the one that serves.
-                return None;
-            }
-            let verdict = verdict(report);
+        let verdict = verdict(&report.result);
+        self.judge(id, sha256, verdict, report.denied.as_deref(), |record| {
             if let Some(verdict) = verdict {
                 record.recent.push_back(verdict);
                 while record.recent.len() > RECENT {
                     record.recent.pop_front();
                 }
             }
-            let crashes_max = self.crashes_max?;
-            let reason = match &report.denied {
+        })
+    }
+
+    /// Notes how an adapter fared that was asked for something beside an answer. Its figure is of requests alone; crashes, and what
+    /// it was not granted, count all the same. The reason, if that puts it out of use.
+    pub(super) fn note_asked<T>(&self, id: &str, sha256: &str, asked: &Asked<T>) -> Option<String> {
+        self.judge(id, sha256, verdict(&asked.result), asked.denied.as_deref(), |_| {})
+    }
+
+    fn judge(
+        &self,
+        id: &str,
+        sha256: &str,
+        verdict: Option<Verdict>,
+        denied: Option<&str>,
+        count: impl FnOnce(&mut Record),
+    ) -> Option<String> {
+        self.with(id, |record| {
+            if record.sha256 != sha256 {
+                // A call that ends late on an old version says nothing of the one that serves.
+                return None;
+            }
+            count(record);
+            let reason = match denied {
+                // However many crashes are put up with: this is no accident.
                 Some(what) => format!("it tried what it was not granted: {what}"),
                 None => {
                     let crashes = record.crash(verdict, Instant::now());
-                    if crashes < crashes_max {
+                    if crashes < self.crashes_max? {
                         return None;
                     }
                     format!("it crashed {crashes} times within {} minutes", WINDOW.as_secs() / 60)
@@ -173,7 +192,7 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::{Failure, Finish, Outcome};
+    use crate::chat::{Finish, Outcome};
 
     fn report(kind: Option<FailureKind>) -> Report {
         let good = Outcome { finish: Finish::Stop, conversation: None, model: None };
@@ -225,12 +244,29 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_put_out_of_use_where_that_is_switched_off() {
+    fn what_is_done_beside_requests_counts_too() {
+        let book = book();
+        let asked = |kind| Asked { result: Err::<(), _>(Failure::new(kind, "")), denied: None };
+        for kind in [FailureKind::AdapterCrashed, FailureKind::LoginRequired, FailureKind::AdapterCpuLimit] {
+            assert_eq!(book.note_asked("a", "1", &asked(kind)), None);
+        }
+        assert_eq!(book.note_asked("a", "0", &asked(FailureKind::AdapterCrashed)), None, "an old version's end");
+        assert!(book.note_asked("a", "1", &asked(FailureKind::AdapterMemoryLimit)).unwrap().contains("3 times"));
+        assert_eq!(book.health("a").requests, 0);
+        book.lift("a");
+        let denied = Asked { result: Ok(()), denied: Some("goto https://b.example.com".into()) };
+        assert!(book.note_asked("a", "1", &denied).unwrap().contains("b.example.com"));
+    }
+
+    #[test]
+    fn crashes_alone_are_put_up_with_where_that_is_wanted() {
         let book = HealthBook::new(None);
         book.begin("a", "1", None);
         for _ in 0..100 {
-            let bad = Report { denied: Some("x".into()), ..report(Some(FailureKind::AdapterCrashed)) };
-            assert_eq!(book.note("a", "1", &bad), None);
+            assert_eq!(book.note("a", "1", &report(Some(FailureKind::AdapterCrashed))), None);
         }
+        let denied = Report { denied: Some("x".into()), ..report(Some(FailureKind::AdapterCrashed)) };
+        assert!(book.note("a", "1", &denied).unwrap().contains("not granted"));
+        assert!(book.quarantined("a").is_some());
     }
 }

@@ -23,7 +23,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch as channel};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::call::Report;
+use super::call::{Asked, Report};
 use super::compile::Compiler;
 use super::engine::Engine;
 use super::guest_log::AdapterLog;
@@ -53,7 +53,7 @@ pub struct RegistryOptions {
     pub wishes: Wishes,
     /// Who compiles; none: this process does.
     pub compiler: Option<Compiler>,
-    /// Crashes within ten minutes after which an adapter is out of use; none: nothing puts it there.
+    /// Crashes within ten minutes after which an adapter is out of use; none: no number of them puts it there.
     pub crashes_max: Option<usize>,
 }
 
@@ -133,13 +133,26 @@ impl Registry {
 
     /// Notes how a request went; puts the adapter out of use where that is called for.
     pub fn report(&self, adapter: &Adapter, report: &Report) {
+        if let Some(reason) = self.shared.health.note(&adapter.manifest.id, &adapter.hash, report) {
+            self.quarantine(adapter, reason);
+        }
+    }
+
+    /// Notes how a call went that was for no request; puts the adapter out of use where that is called for.
+    pub fn report_asked<T>(&self, adapter: &Adapter, asked: &Asked<T>) {
+        if let Some(reason) = self.shared.health.note_asked(&adapter.manifest.id, &adapter.hash, asked) {
+            self.quarantine(adapter, reason);
+        }
+    }
+
+    /// Writes down that an adapter is out of use, which it is already.
+    fn quarantine(&self, adapter: &Adapter, reason: String) {
         let (id, sha256) = (&adapter.manifest.id, &adapter.hash);
-        let Some(reason) = self.shared.health.note(id, sha256, report) else { return };
         tracing::error!(adapter = adapter.label(), reason, "the adapter is out of use until it is enabled or replaced");
         metrics::adapter_quarantined(id);
         let change = Change::Quarantine { id: id.clone(), sha256: sha256.clone(), reason };
         let (done, _) = oneshot::channel();
-        // It is in force already; the order only writes it down, and a full queue may lose that.
+        // A full queue may lose that.
         let _ = self.orders.try_send(Order { change, done });
     }
 

@@ -3,13 +3,20 @@
 use std::hint::black_box;
 
 use webai_adapter::{
-    Adapter, Appetite, Discovery, Edit, Failure, Filter, Millis, Model, Outcome, Page, PageError, Reply, Request,
+    Account, Adapter, Appetite, Discovery, Edit, Failure, Filter, Millis, Model, Outcome, Page, PageError, Reply, Request,
     Rewriting, Source, register, sleep,
 };
 
 struct Hostile;
 
 impl Adapter for Hostile {
+    fn probe(page: &Page) -> Result<Account, Failure> {
+        if webai_adapter::config().contains("probe") {
+            drop(page.goto("https://elsewhere.example.com/path?secret"));
+        }
+        Ok(Account::Unknown)
+    }
+
     fn generate(page: &Page, reply: &Reply, request: &Request) -> Result<Outcome, Failure> {
         let prompt = request.prompt();
         let what = match prompt.strip_prefix("sent ") {
