@@ -34,7 +34,7 @@ pub use call::{Account, Asked, Call, Report, Timing};
 pub use clock::Deadlines;
 pub use compile::{CompileError, Compiler, compile_into, confine_compiler};
 pub use engine::{Engine, EngineError};
-pub use grant::{Grant, MEANING, RewriteGrant};
+pub use grant::{Grant, LimitsGrant, MEANING, RewriteGrant};
 pub use guest_log::{AdapterLog, Level, LogLine};
 pub use handles::Means;
 pub use health::Health;

@@ -1,8 +1,10 @@
 //! What an adapter asks for, and what the operator has approved.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use super::manifest::Manifest;
+use super::manifest::{Limits, Manifest};
 use crate::browser::{Origin, UrlPattern};
 
 /// A set of rights, in the words of a manifest: that is how the lock file keeps it.
@@ -21,6 +23,22 @@ pub struct Grant {
     pub save: Vec<String>,
     /// MIME types of attachments that it uploads.
     pub files: Vec<String>,
+    /// What one call of it may use, where that is more than any adapter may.
+    #[serde(skip_serializing_if = "LimitsGrant::is_usual")]
+    pub limits: LimitsGrant,
+}
+
+/// Limits above those that a manifest has that names none; none where it is not above. An approval of before there were these in it has
+/// given no more than the usual ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LimitsGrant {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call_s: Option<u64>,
 }
 
 /// Requests whose bodies may be changed in these places.
@@ -47,6 +65,7 @@ impl Grant {
             rewrite: manifest.rewrite.iter().map(rewrite).collect(),
             save: texts(&manifest.save),
             files: manifest.files.clone(),
+            limits: LimitsGrant::of(manifest.limits),
         }
     }
 
@@ -65,6 +84,7 @@ impl Grant {
             rewrite: asked.rewrite.iter().filter(rewrite).cloned().collect(),
             save: without(&asked.save, &|text| covers_pattern(&self.save, text)),
             files: without(&asked.files, &|text| self.files.iter().any(|own| covers_mime(own, text))),
+            limits: self.limits.missing(asked.limits),
         }
     }
 
@@ -85,10 +105,45 @@ impl Grant {
             line("change what the page sends to", &rewrites),
             line("save files from", &self.save),
             line("upload your attachments of the types", &self.files),
+            line("use in each call up to", &self.limits.words()),
         ]
         .into_iter()
         .flatten()
         .collect()
+    }
+}
+
+impl LimitsGrant {
+    fn of(limits: Limits) -> Self {
+        let usual = Limits::default();
+        let above = |asked: u64, usual: u64| (asked > usual).then_some(asked);
+        let (mib, ms) = (|bytes: usize| (bytes >> 20) as u64, |time: Duration| time.as_millis() as u64);
+        Self {
+            memory_mib: above(mib(limits.memory), mib(usual.memory)),
+            cpu_ms: above(ms(limits.cpu), ms(usual.cpu)),
+            call_s: above(limits.call.as_secs(), usual.call.as_secs()),
+        }
+    }
+
+    fn missing(self, asked: Self) -> Self {
+        // None, which is the usual, is less than any.
+        let more = |own: Option<u64>, asked: Option<u64>| asked.filter(|_| asked > own);
+        Self {
+            memory_mib: more(self.memory_mib, asked.memory_mib),
+            cpu_ms: more(self.cpu_ms, asked.cpu_ms),
+            call_s: more(self.call_s, asked.call_s),
+        }
+    }
+
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn words(self) -> Vec<String> {
+        let memory = self.memory_mib.map(|mib| format!("limits.memory {mib} MiB"));
+        let cpu = self.cpu_ms.map(|ms| format!("limits.cpu {:?}", Duration::from_millis(ms)));
+        let call = self.call_s.map(|s| format!("limits.call {s}s"));
+        [memory, cpu, call].into_iter().flatten().collect()
     }
 }
 
@@ -132,7 +187,34 @@ mod tests {
             rewrite: vec![RewriteGrant { url: "https://chat.example.com/api/*".into(), pointers: text(&["/model"]) }],
             save: text(&["https://cdn.example.com/**"]),
             files: text(&["image/*"]),
+            limits: LimitsGrant { cpu_ms: Some(20_000), ..LimitsGrant::default() },
         }
+    }
+
+    #[test]
+    fn higher_limits_are_asked_for_and_lower_ones_are_not() {
+        let limits = |memory_mib: usize, cpu: u64, call: u64| {
+            let (cpu, call) = (Duration::from_secs(cpu), Duration::from_secs(call));
+            let limits = LimitsGrant::of(Limits { memory: memory_mib << 20, cpu, call });
+            Grant { limits, ..Grant::default() }
+        };
+        let usual = limits(64, 10, 3600);
+        assert_eq!(usual, Grant::default(), "what each may use nobody asks for");
+        assert!(usual.covers(&limits(1, 1, 1)));
+        let more = usual.missing(&limits(256, 600, 7200));
+        assert_eq!(
+            more.sentences(),
+            ["use in each call up to limits.memory 256 MiB, limits.cpu 600s, limits.call 7200s"]
+        );
+        let approved = limits(64, 600, 3600);
+        assert!(
+            approved.covers(&limits(64, 600, 3600)) && approved.covers(&limits(64, 20, 60)) && approved.covers(&usual)
+        );
+        assert_eq!(approved.missing(&limits(128, 30, 60)), limits(128, 1, 1));
+        assert!(!approved.covers(&limits(64, 601, 3600)));
+        // What was approved before limits were part of it.
+        let old: Grant = serde_json::from_str(r#"{"page": []}"#).unwrap();
+        assert!(old.covers(&usual) && !old.covers(&limits(65, 1, 1)));
     }
 
     #[test]
@@ -183,6 +265,7 @@ mod tests {
                 rewrite: vec![RewriteGrant { url: text.clone(), pointers: vec![text.clone()] }],
                 save: vec![text.clone()],
                 files: vec![text],
+                limits: LimitsGrant::default(),
             };
             let _ = of(own).missing(&of(asked)).sentences();
         }

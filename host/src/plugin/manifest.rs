@@ -14,7 +14,7 @@ use crate::browser::{Origin, UrlPattern};
 use crate::chat::Kind;
 use crate::chat::prompt::PromptLimit;
 use check::Findings;
-use file::File;
+use file::{File, LimitsSection};
 pub use schema::Schema;
 
 /// The contract that this host speaks, as manifests name it.
@@ -74,6 +74,18 @@ pub struct Limits {
     pub cpu: Duration,
     /// The whole call, where the host's own deadline is not shorter.
     pub call: Duration,
+}
+
+impl Default for Limits {
+    /// Those of a manifest that names none.
+    fn default() -> Self {
+        let LimitsSection { memory_mib, cpu_ms, call_s } = LimitsSection::default();
+        Self {
+            memory: (memory_mib as usize) << 20,
+            cpu: Duration::from_millis(cpu_ms.into()),
+            call: Duration::from_secs(call_s.into()),
+        }
+    }
 }
 
 /// The ways to an answer, the better one first.
