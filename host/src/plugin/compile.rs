@@ -1,7 +1,8 @@
 //! Compiling in a process of its own. A compile cannot be called off inside a process, and a file made for it can make the
 //! compiler take minutes or all memory: there it ends with the process, and nobody else notices.
 //!
-//! The child fills wasmtime's cache; the parent then finds the native code there. Nothing else goes from one to the other.
+//! The child fills wasmtime's cache; the parent then finds the native code there. Nothing else goes from one to the other. So a child
+//! that could not write there has failed: the parent would compile by itself, without any of the limits.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -94,13 +95,17 @@ pub fn confine_compiler() {
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
 }
 
-/// In the child: compiles into the cache.
+/// In the child: compiles into the cache, unless it is there already.
 ///
 /// # Errors
-/// When the cache cannot be used, or in the words of the compiler.
+/// When the cache cannot be used or written, or in the words of the compiler.
 pub fn compile_into(cache: &std::path::Path, component: &[u8]) -> Result<(), CompileError> {
     let engine = Engine::new(Some(cache))?;
-    engine.compile(component).map(drop).map_err(|e| CompileError::Compile(format!("{e:#}")))
+    engine.compile(component).map_err(|e| CompileError::Compile(format!("{e:#}")))?;
+    match engine.cached() {
+        0 => Err(CompileError::NotKept(cache.display().to_string())),
+        _ => Ok(()),
+    }
 }
 
 /// Why the child failed.
@@ -110,6 +115,8 @@ pub enum CompileError {
     Engine(#[from] EngineError),
     #[error("{0}")]
     Compile(String),
+    #[error("its code cannot be kept in {0}: make room there, or let it be written to")]
+    NotKept(String),
 }
 
 #[cfg(test)]
@@ -118,6 +125,24 @@ mod tests {
 
     fn compiler(program: &str) -> Compiler {
         Compiler { program: program.into(), cache: "/".into() }
+    }
+
+    #[test]
+    fn what_is_not_in_the_cache_was_not_compiled() {
+        let folder = tempfile::tempdir().unwrap();
+        let component = b"\0asm\x0d\0\x01\0";
+        // Where the cache has its entries: no folder can be made there, as none can on a full disk.
+        std::fs::write(folder.path().join("modules"), "").unwrap();
+        let error = compile_into(folder.path(), component).unwrap_err().to_string();
+        assert!(error.contains("cannot be kept in") && error.contains("make room"), "{error}");
+        std::fs::remove_file(folder.path().join("modules")).unwrap();
+        compile_into(folder.path(), component).unwrap();
+        compile_into(folder.path(), component).unwrap();
+        // What the server's engine then makes of it comes from there.
+        let engine = Engine::new(Some(folder.path())).unwrap();
+        let before = std::fs::read_dir(folder.path().join("modules")).unwrap().count();
+        engine.compile(component).unwrap();
+        assert_eq!((engine.cached(), std::fs::read_dir(folder.path().join("modules")).unwrap().count()), (1, before));
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use wasmtime::{Cache, CacheConfig, Config};
+use wasmtime::{Cache, CacheConfig, Config, WasmBacktraceDetails};
 
 /// How often running guests are asked whether they may go on.
 const TICK: Duration = Duration::from_millis(5);
@@ -13,7 +13,10 @@ const GUEST_STACK: usize = 512 << 10;
 
 /// The engine that compiles and runs every adapter.
 #[derive(Clone)]
-pub struct Engine(wasmtime::Engine);
+pub struct Engine {
+    engine: wasmtime::Engine,
+    cache: Option<Cache>,
+}
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -46,21 +49,27 @@ impl Engine {
         config.epoch_interruption(true);
         config.max_wasm_stack(GUEST_STACK);
         config.async_stack_size(GUEST_STACK + (1 << 20));
-        if let Some(path) = cache {
-            config.cache(Some(open_cache(path)?));
-        }
+        // Else it would be as an environment variable says, which the compiler's process does not have, and find nothing in the cache.
+        config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
+        let cache = cache.map(open_cache).transpose()?;
+        config.cache(cache.clone());
         let engine = wasmtime::Engine::new(&config).map_err(|e| EngineError::Config(e.to_string()))?;
         start_ticker(&engine)?;
-        Ok(Self(engine))
+        Ok(Self { engine, cache })
     }
 
     pub(super) fn inner(&self) -> &wasmtime::Engine {
-        &self.0
+        &self.engine
     }
 
     /// Compiles, or takes what the cache has.
     pub(super) fn compile(&self, component: &[u8]) -> wasmtime::Result<wasmtime::component::Component> {
-        wasmtime::component::Component::new(&self.0, component)
+        wasmtime::component::Component::new(&self.engine, component)
+    }
+
+    /// How many of the components that were compiled are in the cache. A cache that cannot be written is no error of a compile.
+    pub(super) fn cached(&self) -> usize {
+        self.cache.as_ref().map_or(0, |cache| cache.cache_hits() + cache.cache_misses())
     }
 }
 
