@@ -48,14 +48,10 @@ impl Findings {
     }
 
     pub(super) fn version(&mut self, text: &str) -> Version {
-        let mut numbers = text.split('.').map(|part| part.parse::<u32>().ok());
-        match (numbers.next().flatten(), numbers.next().flatten(), numbers.next().flatten(), numbers.next()) {
-            (Some(major), Some(minor), Some(patch), None) => Version(major, minor, patch),
-            _ => {
-                self.note("adapter.version", text, "write three numbers, such as 1.0.0");
-                Version(0, 0, 0)
-            }
-        }
+        Version::parse(text).unwrap_or_else(|| {
+            self.note("adapter.version", text, "write three numbers, such as 1.0.0");
+            Version(0, 0, 0)
+        })
     }
 
     pub(super) fn homepage(&mut self, text: Option<String>) -> Option<String> {

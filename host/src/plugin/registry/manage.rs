@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::Wishes;
 use super::kept::write_whole;
-use super::lock::{Approval, Quarantine};
+use super::lock::{Approval, Quarantine, Served};
 use super::scan::Scanner;
 use crate::plugin::manifest::Version;
 use crate::plugin::package::{self, PackageError};
@@ -66,7 +66,9 @@ pub enum ChangeError {
     NoEarlier(String),
     #[error("of {id} no version {to} is kept")]
     NoSuchVersion { id: String, to: String },
-    #[error("{id} {given} is older than {serving}, which is there: raise its version, or use rollback")]
+    #[error(
+        "{id} {given} is older than {serving}, which is there: raise its version, or use rollback (adapter rollback {id})"
+    )]
     Older { id: String, given: Version, serving: Version },
     #[error(transparent)]
     Package(#[from] PackageError),
@@ -115,10 +117,8 @@ impl Scanner {
         let manifest = package::read_manifest(file)?;
         let id = manifest.id;
         let own = self.files.packages(super::Source::Folder).into_iter().find(|(_, p)| p.manifest.id == id);
-        if let Some((_, package)) = own
-            && manifest.version < package.manifest.version
-        {
-            let serving = package.manifest.version;
+        let newest = own.map(|(_, package)| package.manifest.version).max(self.served_from(&self.own_files(&id), &id));
+        if let Some(serving) = newest.filter(|newest| manifest.version < *newest) {
             return Err(ChangeError::Older { id, given: manifest.version, serving });
         }
         self.write(&id, file)?;
@@ -126,11 +126,11 @@ impl Scanner {
     }
 
     /// Into its own file if it has one in the operator's folder, else into one that has its name.
-    fn write(&self, id: &str, bytes: &[u8]) -> Result<(), ChangeError> {
+    fn write(&self, id: &str, bytes: &[u8]) -> Result<PathBuf, ChangeError> {
         let folder = self.options.dropped_in.clone().ok_or(ChangeError::NoFolder)?;
         let path = self.own_files(id).into_iter().next().unwrap_or_else(|| folder.join(format!("{id}.wasm")));
         let made = std::fs::create_dir_all(&folder).and_then(|()| write_whole(&path, bytes));
-        made.map_err(|source| ChangeError::File { path, source })
+        made.map(|()| path.clone()).map_err(|source| ChangeError::File { path, source })
     }
 
     fn approve(&mut self, id: String, sha256: Option<String>) -> Result<String, ChangeError> {
@@ -175,9 +175,11 @@ impl Scanner {
         };
         let Some(bytes) = self.kept.get(&earlier.sha256) else { return Err(ChangeError::NoEarlier(id)) };
         let grant = package::read_manifest(&bytes)?.asks();
-        self.write(&id, &bytes)?;
+        let file = self.write(&id, &bytes)?;
         tracing::info!(id, version = earlier.version, "rolled back");
         let decided = self.lock.entry(&id);
+        // Else the file that was just written would be one that is older than what serves, and be refused.
+        decided.serves(Served { version: earlier.version.clone(), sha256: earlier.sha256.clone(), file });
         decided.approved = Some(Approval { version: earlier.version, sha256: earlier.sha256, grant });
         Ok(id)
     }

@@ -9,13 +9,13 @@ use super::entry::{BrokenFile, Entry, KeptVersion, Pending, Source, State};
 use super::files::{Files, read_again};
 use super::kept::Kept;
 use super::lock::{LockFile, Served};
-use super::{RegistryOptions, Shared, Snapshot, Wishes};
+use super::{ChangeError, RegistryOptions, Shared, Snapshot, Wishes};
 use crate::plugin::engine::Engine;
 use crate::plugin::grant::MEANING;
 use crate::plugin::guest_log::AdapterLog;
 use crate::plugin::health::Health;
 use crate::plugin::loader::{self, Adapter, Given};
-use crate::plugin::manifest::Manifest;
+use crate::plugin::manifest::{Manifest, Version};
 use crate::telemetry::metrics::{self, Load};
 
 /// What serves, or would if it were not switched off.
@@ -137,6 +137,13 @@ impl Scanner {
                     }
                     break;
                 }
+                if let Some(older) = self.older(source, path, &package.manifest) {
+                    if self.shared_entry(id).and_then(|entry| entry.problem).as_ref() != Some(&older) {
+                        tracing::warn!(path = %path.display(), "adapter not loaded: {older}");
+                    }
+                    verdict.problem.get_or_insert(older);
+                    continue;
+                }
                 if let Some(pending) = self.pending(source, path, &package.sha256, &package.manifest) {
                     verdict.pending.get_or_insert(pending);
                     continue;
@@ -153,6 +160,20 @@ impl Scanner {
             }
         }
         verdict
+    }
+
+    /// Why a file in the operator's folder must not take the place of a newer version that served from the same one: whoever can write
+    /// there would bring back what was mended. Going back is an order of the operator's; taking the file away before is one, too.
+    fn older(&self, source: Source, path: &Path, manifest: &Manifest) -> Option<String> {
+        let serving = self.served_from(&[path.to_owned()], &manifest.id).filter(|served| manifest.version < *served)?;
+        let older = ChangeError::Older { id: manifest.id.clone(), given: manifest.version, serving };
+        (source == Source::Folder).then(|| older.to_string())
+    }
+
+    /// The version of an adapter that served last, if that came from one of these files.
+    pub(super) fn served_from(&self, paths: &[PathBuf], id: &str) -> Option<Version> {
+        let served = self.lock.get(id)?.serving.as_ref().filter(|served| paths.contains(&served.file))?;
+        Version::parse(&served.version)
     }
 
     /// None where the file may serve without more ado.

@@ -154,3 +154,60 @@ async fn an_older_version_is_not_installed_over_a_newer_one() {
     registry.change(Change::Remove { id: "a".into() }).await.unwrap();
     assert!(registry.entry("a").is_none());
 }
+
+/// What adapters.lock would say of an adapter that has served from a file of this name.
+fn served(place: &Place, name: &str, version: &str, kept: &[&str]) {
+    let file = |version: &str| pack(&component(), &manifest("a", version, "https://a.example.com")).unwrap();
+    let mut lock = lock::LockFile::open(Some(place.data.path()));
+    let store = kept::Kept::open(Some(place.data.path()));
+    let decided = lock.entry("a");
+    let approved = crate::plugin::read_manifest(&file(version)).unwrap();
+    let sha256 = |version: &str| crate::plugin::loader::hash(&file(version));
+    decided.approved =
+        Some(lock::Approval { version: version.into(), sha256: sha256(version), grant: approved.asks() });
+    for version in kept.iter().chain([&version]) {
+        store.put(&sha256(version), &file(version)).unwrap();
+        decided.serves(lock::Served {
+            version: (*version).to_owned(),
+            sha256: sha256(version),
+            file: place.own.join(name),
+        });
+    }
+    lock.save().unwrap();
+    place.put(name, &file(version));
+}
+
+#[tokio::test]
+async fn an_older_file_in_the_place_of_a_newer_one_is_refused() {
+    let place = Place::new();
+    served(&place, "a.wasm", "1.1.0", &["1.0.0"]);
+    let file = |version: &str| pack(&component(), &manifest("a", version, "https://a.example.com")).unwrap();
+    place.put("a.wasm", &file("1.0.9"));
+    // Told after a restart as well: of what served before this registry began, the lock knows.
+    let registry = place.registry();
+    until(&registry, Registry::loaded).await;
+    let entry = registry.entry("a").unwrap();
+    let problem = entry.problem.unwrap();
+    assert!(problem.contains("a 1.0.9 is older than 1.1.0") && problem.contains("adapter rollback a"), "{problem}");
+    assert!(!problem.contains("build it with the SDK"), "nothing of it was tried: {problem}");
+
+    // A higher version is tried, and so is what the operator goes back to.
+    registry.change(Change::Install { file: file("1.1.1") }).await.unwrap();
+    let problem = registry.entry("a").unwrap().problem.unwrap();
+    assert!(problem.contains("build it with the SDK"), "{problem}");
+    registry.change(Change::Rollback { id: "a".into(), to: Some("1.0.0".into()) }).await.unwrap();
+    let problem = registry.entry("a").unwrap().problem.unwrap();
+    assert!(problem.contains("build it with the SDK"), "{problem}");
+}
+
+#[tokio::test]
+async fn an_older_file_of_another_name_is_the_operators_own_choice() {
+    let place = Place::new();
+    served(&place, "a.wasm", "1.1.0", &[]);
+    std::fs::remove_file(place.own.join("a.wasm")).unwrap();
+    place.put("b.wasm", &pack(&component(), &manifest("a", "1.0.0", "https://a.example.com")).unwrap());
+    let registry = place.registry();
+    until(&registry, Registry::loaded).await;
+    let problem = registry.entry("a").unwrap().problem.unwrap();
+    assert!(problem.contains("build it with the SDK"), "{problem}");
+}
