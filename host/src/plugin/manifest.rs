@@ -183,17 +183,24 @@ impl Manifest {
     /// # Errors
     /// With every field that is wrong, its value and the cure.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
-        let file: File = toml::from_str(text).map_err(|e| ManifestError::Syntax(e.to_string()))?;
-        let mut found = Findings { problems: Vec::new(), id: file.adapter.id.clone() };
+        let table: toml::Table = toml::from_str(text).map_err(|e| ManifestError::Syntax(e.to_string()))?;
+        // Even where the rest of its section cannot be read: which origins may be named depends on it.
+        let id = table.get("adapter").and_then(|section| section.get("id")?.as_str()).unwrap_or_default();
+        let mut found = Findings { problems: Vec::new(), id: id.to_owned() };
+        let file = File::read(table, &mut found);
+        let shape = std::mem::take(&mut found.problems);
         if file.adapter.contract != CONTRACT {
             let cure =
                 format!("this host has contract {CONTRACT}: build it with that SDK, or take a host of its version");
             found.note("adapter.contract", &file.adapter.contract, cure);
         }
+        let broken = file.broken.clone();
         let manifest = check_all(file, &mut found);
+        found.problems.retain(|problem| !follows_from(&problem.field, &broken));
+        let problems: Vec<_> = shape.into_iter().chain(found.problems).collect();
         match manifest {
-            Some(manifest) if found.problems.is_empty() => Ok(manifest),
-            _ => Err(ManifestError::Values(found.problems)),
+            Some(manifest) if problems.is_empty() => Ok(manifest),
+            _ => Err(ManifestError::Values(problems)),
         }
     }
 
@@ -218,6 +225,17 @@ impl Manifest {
     pub fn asks(&self) -> Grant {
         Grant::of(self)
     }
+}
+
+/// Whether what was found in this field may be so only because a section could not be read: its own, or one that it is held against.
+fn follows_from(field: &str, broken: &[&str]) -> bool {
+    let section = field.split(['.', '[']).next().unwrap_or_default();
+    let held_against = match section {
+        "site" => "origins",
+        "features" | "models" => "capabilities",
+        _ => section,
+    };
+    broken.iter().any(|broken| [section, held_against].contains(broken))
 }
 
 /// None only where something was found.
@@ -351,6 +369,35 @@ mod tests {
         let Err(ManifestError::Values(problems)) = Manifest::parse(&text) else { panic!("two mistakes") };
         let fields: Vec<_> = problems.iter().map(|p| p.field.as_str()).collect();
         assert_eq!(fields, ["adapter.version", "capabilities.files[1]"]);
+    }
+
+    #[test]
+    fn slips_of_the_pen_hide_no_other_mistakes() {
+        let text = DEMO_TOML
+            .replace("version = \"0.1.0\"", "version = 1\nauthor = \"me\"")
+            .replace("[site]", "[sight]\nx = 1\n[site]\ncolour = \"red\"")
+            .replace("\"text/*\"", "\"text\"")
+            .replace("cpu_ms = 10000", "cpu_ms = \"much\"\nmemory = 1\ncall_s = 0");
+        let Err(ManifestError::Values(problems)) = Manifest::parse(&text) else { panic!("many mistakes") };
+        let mut fields: Vec<_> = problems.iter().map(|p| p.field.as_str()).collect();
+        fields.sort_unstable();
+        let expected = [
+            "adapter.author",
+            "adapter.version",
+            "capabilities.files[1]",
+            "limits.call_s",
+            "limits.cpu_ms",
+            "limits.memory",
+            "sight",
+            "site.colour",
+        ];
+        assert_eq!(fields, expected, "and nothing that only follows from one of them: {problems:#?}");
+
+        let text = DEMO_TOML.replace("label = \"Echo\"", "label = 1").replace("[origins]", "[origin]");
+        let Err(ManifestError::Values(problems)) = Manifest::parse(&text) else { panic!("several mistakes") };
+        let fields: Vec<_> = problems.iter().map(|p| p.field.as_str()).collect();
+        assert_eq!(fields, ["models[0].label", "origins", "origin"], "{problems:#?}");
+        assert!(matches!(Manifest::parse("[adapter"), Err(ManifestError::Syntax(_))));
     }
 
     #[test]
