@@ -39,6 +39,11 @@ pub(crate) fn source(name: &str) -> PathBuf {
 
 /// Builds the hostile guest under an id and with features, and packs it into a folder.
 pub(crate) fn hostile(folder: &Path, id: &str, features: &[&str]) {
+    hostiles(folder, &[id], features);
+}
+
+/// The same under several ids.
+pub(crate) fn hostiles(folder: &Path, ids: &[&str], features: &[&str]) {
     let guest = source("hostile");
     std::fs::create_dir_all(target()).unwrap();
     // One after the other, until it is packed: each kind of it has the same name there.
@@ -46,9 +51,11 @@ pub(crate) fn hostile(folder: &Path, id: &str, features: &[&str]) {
     turn.lock().unwrap();
     let module = build(&guest, "webai_test_guest_hostile", &["--locked", "--features", &features.join(",")]);
     let text = std::fs::read_to_string(guest.join("adapter.toml")).unwrap();
-    let named =
-        text.replace("id = \"demo\"", &format!("id = {id:?}")).replace("demo.localhost", &format!("{id}.localhost"));
-    pack(&module, &named, &folder.join(format!("{id}.wasm")));
+    for id in ids {
+        let named = text.replace("id = \"demo\"", &format!("id = {id:?}"));
+        let named = named.replace("demo.localhost", &format!("{id}.localhost"));
+        pack(&module, &named, &folder.join(format!("{id}.wasm")));
+    }
 }
 
 /// Packs a module with the text of a manifest.

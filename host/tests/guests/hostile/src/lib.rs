@@ -1,20 +1,26 @@
 //! Does what the prompt says, all of it wrong but `flow`. With `sent` before it, the prompt counts as sent.
 
 use std::hint::black_box;
+use std::mem::ManuallyDrop;
 
+use webai_adapter::bindings::webai::adapter as bindings;
 use webai_adapter::{
-    Account, Adapter, Appetite, Discovery, Edit, Failure, Filter, Millis, Model, Outcome, Page, PageError, Reply, Request,
-    Rewriting, Source, register, sleep,
+    Account, Adapter, Appetite, Condition, Discovery, Edit, Event, EventBody, Failure, Fault, Filter, Millis, Missing,
+    Model, Outcome, Page, PageError, Reply, Request, Rewriting, Seconds, Source, kv, register, sleep,
 };
+
+const COMPOSER: &str = "testid=composer";
+const SEND: &str = "testid=send";
 
 struct Hostile;
 
 impl Adapter for Hostile {
     fn probe(page: &Page) -> Result<Account, Failure> {
-        if webai_adapter::config().contains("probe") {
+        misbehave("probe");
+        if webai_adapter::config().contains("probe goto") {
             drop(page.goto("https://elsewhere.example.com/path?secret"));
         }
-        Ok(Account::Unknown)
+        Ok(Account::SignedIn(Some("somebody".into())))
     }
 
     fn generate(page: &Page, reply: &Reply, request: &Request) -> Result<Outcome, Failure> {
@@ -40,7 +46,16 @@ impl Adapter for Hostile {
                 reply.text("x".repeat(12 << 20));
             }
             "flood" => return flood(reply),
-            "logs" => (0..20_000).for_each(|n| webai_adapter::info!("line {n}")),
+            "logs" => (0..20_000).for_each(|n| webai_adapter::info!("flooding {n}")),
+            "forged" => drop(forged().title()),
+            "files" => (0..20).for_each(|_| {
+                black_box(second_handle().media_start("image/png"));
+            }),
+            "keys" => return until_refused(reply, numbered(|n| kv::set(&format!("k{}", n % 10), &n.to_le_bytes()))),
+            "deletes" => return until_refused(reply, numbered(|n| kv::delete(&format!("none{n}")))),
+            "values" => return until_refused(reply, numbered(|n| kv::set(&format!("v{n}"), &[7; 64 << 10]))),
+            "long-key" => return until_refused(reply, numbered(|_| kv::set(&"k".repeat(257), b"x"))),
+            what if what.starts_with("enormous ") => return enormous(what),
             "listens" => return until_refused(reply, || page.listen(&chat())),
             "watches" => return until_refused(reply, || page.watch("testid=composer")),
             "acts" => return until_refused(reply, || page.focus("testid=composer")),
@@ -52,7 +67,7 @@ impl Adapter for Hostile {
                     sleep(Millis(1));
                 }
             },
-            what if what.starts_with("twice") => return twice(page, reply, &prompt, what),
+            what if what.starts_with("twice") => return twice(page, reply, &prompt),
             // Tried, and then it makes believe that nothing was.
             "goto" => drop(page.goto("https://elsewhere.example.com/?secret")),
             "listen" => drop(page.listen(&Filter { url: "http://demo.localhost/**".into(), ..chat() })),
@@ -71,8 +86,9 @@ impl Adapter for Hostile {
 
 impl Discovery for Hostile {
     fn models(_: &Page) -> Result<Vec<Model>, Failure> {
-        if webai_adapter::config().contains("models") {
-            unreachable!("as the settings want it");
+        misbehave("models");
+        if webai_adapter::config().contains("models many") {
+            return Ok(many());
         }
         Ok(vec![Model::new("script", "Script")])
     }
@@ -85,6 +101,52 @@ register!(Hostile, discovery);
 #[unsafe(no_mangle)]
 pub extern "C" fn _initialize() {
     core::arch::wasm32::unreachable();
+}
+
+/// What the settings want of an export.
+fn misbehave(export: &str) {
+    let settings = webai_adapter::config();
+    if settings.contains(&format!("{export} trap")) {
+        unreachable!("as the settings want it");
+    }
+    while settings.contains(&format!("{export} loop")) {
+        black_box(());
+    }
+}
+
+/// More models than a site has, with longer names; and some that are none.
+fn many() -> Vec<Model> {
+    let odd = ["", "script", "new\nline"].map(|id| Model::new(id, "Odd"));
+    let long = Model::new("l".repeat(100_000), "Long");
+    let rest = (0..2000).map(|n| Model::new(format!("m{n}"), "x".repeat(1000)));
+    [Model::new("script", "Script")].into_iter().chain(odd).chain([long]).chain(rest).collect()
+}
+
+/// Megabytes, where a word is expected: the last word of what is asked says how many.
+fn enormous(what: &str) -> Result<Outcome, Failure> {
+    let mut words = what.split(' ').skip(1);
+    let (what, size) = (words.next().unwrap_or_default(), words.next().and_then(|size| size.parse().ok()));
+    let text = "x".repeat(size.unwrap_or(1) << 20);
+    match what {
+        "conversation" => Ok(Outcome::stop().with_conversation(Some(text))),
+        "model" => Ok(Outcome::stop().with_model(Some(text))),
+        "message" => Err(Failure::InvalidRequest(text)),
+        "code" => Err(Failure::Other(Fault { code: text, message: "see the code".into() })),
+        "step" => Err(Failure::SiteChanged(Missing { step: text, selector: "testid=send".into() })),
+        _ => Err(Failure::InvalidRequest("unknown".into())),
+    }
+}
+
+/// A page that nobody has lent to it.
+fn forged() -> Page {
+    // SAFETY: the host looks at every number that it is given; that it does is what is tried here.
+    Page::new(unsafe { bindings::page::Page::from_handle(4711) })
+}
+
+/// The reply, which comes after the page, without what the SDK sees to. It is closed by its owner, not by this.
+fn second_handle() -> ManuallyDrop<bindings::reply::Reply> {
+    // SAFETY: as above.
+    ManuallyDrop::new(unsafe { bindings::reply::Reply::from_handle(2) })
 }
 
 fn chat() -> Filter {
@@ -115,6 +177,12 @@ fn until_refused<T>(reply: &Reply, mut attempt: impl FnMut() -> Result<T, PageEr
     Err(Failure::InvalidRequest("nothing stopped it".into()))
 }
 
+/// What can be refused, with the number of the attempt.
+fn numbered(mut attempt: impl FnMut(u32) -> Result<(), Fault>) -> impl FnMut() -> Result<(), PageError> {
+    let mut numbers = 0..;
+    move || attempt(numbers.next().unwrap_or_default()).map_err(PageError::Other)
+}
+
 /// More than any client wants to read.
 fn flood(reply: &Reply) -> Result<Outcome, Failure> {
     let piece = "x".repeat(1 << 20);
@@ -123,59 +191,52 @@ fn flood(reply: &Reply) -> Result<Outcome, Failure> {
     }
 }
 
-/// Sends its prompt, and once more: the same way, or with a trick.
-fn twice(page: &Page, reply: &Reply, prompt: &str, how: &str) -> Result<Outcome, Failure> {
-    const COMPOSER: &str = "testid=composer";
-    const SEND: &str = "testid=send";
-    let (left, right) = prompt.split_at(prompt.len() / 2);
-    let download = |page: &Page| page.save(&Source::Download(SEND.into())).map(drop);
-    match how {
-        // It sends, and then waits in vain: an error, and the prompt is sent.
-        "twice by a copy" => {
-            page.fill(COMPOSER, prompt)?;
-            drop(page.within(Millis(1500), |page| page.copy(SEND)));
-        }
-        "twice in halves" => {
-            page.fill(COMPOSER, left)?;
-            page.type_text(COMPOSER, right)?;
-            page.click(SEND)?;
-        }
-        _ => {
-            page.fill(COMPOSER, prompt)?;
-            page.click(SEND)?;
-        }
-    }
-    let again: Vec<Result<(), PageError>> = match how {
-        "twice by a download" => {
-            page.fill(COMPOSER, prompt)?;
-            vec![page.click(SEND), download(page)]
-        }
-        "twice by a chooser" => {
-            page.fill(COMPOSER, prompt)?;
-            vec![page.within(Millis(1500), |page| page.choose_files(SEND, &[]))]
-        }
-        "twice in halves" => {
-            page.fill(COMPOSER, left)?;
-            page.type_text(COMPOSER, right)?;
-            vec![page.click(SEND)]
-        }
-        "twice by keys" => {
-            // Each is a press of its own, and the first of them finds nothing there yet.
-            let typed = prompt.chars().map(|c| page.press(COMPOSER, &c.to_string())).collect::<Result<(), _>>();
-            vec![typed, page.press(COMPOSER, "Enter")]
-        }
-        _ => {
-            page.fill(COMPOSER, prompt)?;
-            vec![page.click(SEND)]
-        }
+/// Sends its prompt, and once more, in the way that the second word says. Tells what came of it, and how many messages the page then shows
+/// as sent.
+fn twice(page: &Page, reply: &Reply, prompt: &str) -> Result<Outcome, Failure> {
+    page.fill(COMPOSER, prompt)?;
+    page.click(SEND)?;
+    // While it answers, the site itself takes no other.
+    page.text("css=[data-testid=message][data-role=assistant]")?;
+    let over = page.expect(&Condition::Hidden("testid=stop".into()))?;
+    let is_over = |event: &Event| event.source == over && matches!(event.body, EventBody::Reached);
+    while !page.next(Seconds(20))?.is_some_and(|event| is_over(&event)) {}
+    let way = prompt.split(' ').nth(1).unwrap_or_default();
+    let said = match page.within(Seconds(2), |page| again(page, way, prompt)) {
+        Ok(()) => "it was done".into(),
+        Err(PageError::Other(fault)) => fault.code,
+        Err(error) => format!("{error:?}"),
     };
-    for end in again {
-        match end {
-            Err(PageError::Other(fault)) => drop(reply.text(fault.code)),
-            other => other?,
-        }
-    }
+    // The page shows a message in the same moment in which it sends it.
+    let sent = page.count("css=[data-testid=message][data-role=user]")?;
+    reply.text(format!("{said}: {sent} sent"));
     Ok(Outcome::stop())
+}
+
+fn again(page: &Page, way: &str, prompt: &str) -> Result<(), PageError> {
+    let (one, other) = prompt.split_at(prompt.len() / 2);
+    match way {
+        "halves" => {
+            page.type_text(COMPOSER, one)?;
+            page.type_text(COMPOSER, other)?;
+            return page.click(SEND);
+        }
+        "added" => {
+            page.fill(COMPOSER, one)?;
+            page.type_text(COMPOSER, other)?;
+            return page.press(COMPOSER, "Enter");
+        }
+        "wrapped" => page.fill(COMPOSER, &format!("[user]\n{prompt}\n"))?,
+        _ => page.fill(COMPOSER, prompt)?,
+    }
+    match way {
+        "press" => page.press(COMPOSER, "Enter"),
+        "double" => page.double_click(SEND),
+        "choose" => page.choose_files(SEND, &[]),
+        "download" => page.save(&Source::Download(SEND.into())).map(drop),
+        "copy" => page.copy(SEND).map(drop),
+        _ => page.click(SEND),
+    }
 }
 
 /// A well-behaved stream, against which the others are held.
