@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
@@ -43,13 +44,18 @@ pub(super) struct Dialled {
     pub(super) to_proxy: bool,
 }
 
+/// Asks for the addresses of a name.
+type Lookup = fn(String, u16) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
+
 pub(super) struct Router {
     options: GuardOptions,
+    /// The system's, but in tests: no name leads to this machine everywhere.
+    lookup: Lookup,
 }
 
 impl Router {
     pub(super) fn new(options: GuardOptions) -> Router {
-        Router { options }
+        Router { options, lookup: |name, port| Box::pin(async move { Ok(lookup_host((name, port)).await?.collect()) }) }
     }
 
     pub(super) fn upstream(&self) -> Option<&Upstream> {
@@ -114,7 +120,7 @@ impl Router {
             }
             (Way::Name(name), None) => name,
         };
-        let found: Vec<SocketAddr> = lookup_host((name.as_str(), port)).await.map_err(unreachable)?.collect();
+        let found = (self.lookup)(name.clone(), port).await.map_err(unreachable)?;
         dial_checked(&found).await.map(direct).map_err(|error| match error {
             NotDialled::Refused(why) => RouteError::Refused { host: host.to_owned(), why },
             NotDialled::Failed(source) => unreachable(source),
@@ -219,6 +225,44 @@ mod tests {
         ] {
             assert_eq!(router.way(host, port).is_ok(), mapped, "{host}:{port}");
         }
+    }
+
+    /// The way that a request takes, with a server at its end that would have answered.
+    #[tokio::test]
+    async fn a_name_that_leads_to_this_machine_is_not_followed() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let lookup: Lookup = |name, port| {
+            let ips: &[&str] = match name.as_str() {
+                "loopback.example" => &["127.0.0.1"],
+                "mapped.example" => &["::ffff:127.0.0.1"],
+                "any.example" => &["0.0.0.0"],
+                "second.example" => &["192.0.2.1", "127.0.0.1"],
+                "first.example" => &["127.0.0.1", "192.0.2.1"],
+                "private.example" => &["10.0.0.1"],
+                _ => &[],
+            };
+            let found = ips.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), port)).collect();
+            Box::pin(std::future::ready(Ok(found)))
+        };
+        let router = Router { lookup, ..Router::new(GuardOptions::default()) };
+        for name in ["loopback", "mapped", "any", "second", "first", "private"] {
+            for tunnel in [false, true] {
+                let dialled = router.dial(&format!("{name}.example"), port, tunnel).await.map(|_| ());
+                assert!(matches!(dialled, Err(RouteError::Refused { .. })), "{name}: {dialled:?}");
+            }
+        }
+        let none = router.dial("none.example", port, true).await.map(|_| ());
+        assert!(matches!(none, Err(RouteError::Unreachable { .. })), "{none:?}");
+        let came = timeout(Duration::from_millis(1), listener.accept()).await;
+        assert!(came.is_err(), "somebody came: {came:?}");
+    }
+
+    /// What is asked where nothing else is said.
+    #[tokio::test]
+    async fn names_are_looked_up_by_the_system() {
+        let found = (Router::new(GuardOptions::default()).lookup)("localhost".into(), 7).await.unwrap();
+        assert!(!found.is_empty() && found.iter().all(|at| at.ip().is_loopback() && at.port() == 7), "{found:?}");
     }
 
     #[tokio::test]
