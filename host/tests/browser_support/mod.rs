@@ -58,7 +58,12 @@ impl Site {
 
     /// How many requests came for addresses that begin so (`host/path`).
     pub(crate) fn hits(&self, begin: &str) -> usize {
-        self.hits.lock().unwrap().iter().filter(|hit| hit.starts_with(begin)).count()
+        self.asked(begin).len()
+    }
+
+    /// The addresses that begin so, as they were asked for.
+    pub(crate) fn asked(&self, begin: &str) -> Vec<String> {
+        self.hits.lock().unwrap().iter().filter(|hit| hit.starts_with(begin)).cloned().collect()
     }
 }
 
