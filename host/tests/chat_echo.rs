@@ -152,7 +152,11 @@ async fn each_model_is_the_one_that_was_asked_for() {
     let ids: Vec<&str> = models.body["data"].as_array().unwrap().iter().map(|m| m["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["demo/echo", "demo/reasoner", "demo/image", "demo/script", "demo/list"]);
     for id in ids {
-        assert_eq!(client.get(&format!("/v1/models/{id}")).await.body["id"], id);
+        let one = client.get(&format!("/v1/models/{id}")).await.body;
+        assert_eq!(one["id"], id);
+        // When somebody last saw it work at the real site, as its manifest says; in the list as well.
+        assert_eq!(one["webai"]["adapter"]["verified"], "real, tested with every build", "{one}");
+        assert!(models.body["data"].as_array().unwrap().contains(&one), "{one}");
     }
     assert_eq!(client.get("/v1/models/demo/none").await.error(), (404, "model_not_found"));
 
