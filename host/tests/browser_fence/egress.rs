@@ -16,7 +16,7 @@ struct Ears {
     at: Vec<SocketAddr>,
     connections: Arc<AtomicUsize>,
     datagrams: Arc<AtomicUsize>,
-    _listening: Vec<AbortOnDropHandle<()>>,
+    listening: Vec<AbortOnDropHandle<()>>,
 }
 
 impl Ears {
@@ -28,7 +28,7 @@ impl Ears {
             at: Vec::new(),
             connections: Arc::default(),
             datagrams: Arc::default(),
-            _listening: Vec::new(),
+            listening: Vec::new(),
         };
         ears.listen(first).await;
         // Where there is no IPv6, or no network at all, nobody can come that way either.
@@ -44,14 +44,14 @@ impl Ears {
         let at = listener.local_addr().unwrap();
         self.at.push(at);
         let count = Arc::clone(&self.connections);
-        self._listening.push(AbortOnDropHandle::new(tokio::spawn(async move {
+        self.listening.push(AbortOnDropHandle::new(tokio::spawn(async move {
             while listener.accept().await.is_ok() {
                 count.fetch_add(1, Ordering::SeqCst);
             }
         })));
         let socket = tokio::net::UdpSocket::bind(at).await.unwrap();
         let count = Arc::clone(&self.datagrams);
-        self._listening.push(AbortOnDropHandle::new(tokio::spawn(async move {
+        self.listening.push(AbortOnDropHandle::new(tokio::spawn(async move {
             while socket.recv_from(&mut [0; 2048]).await.is_ok() {
                 count.fetch_add(1, Ordering::SeqCst);
             }
