@@ -226,7 +226,12 @@ async fn a_trap_in_any_export_is_an_error_and_no_more() {
     drop((flow, server));
 
     // Saying who is signed in; and no number of crashes that is put up with covers what was not granted.
-    let config = "adapters: {crashes: 0}\nbackend: {adapter: {demo: {act: probe goto}}}";
+    let config = "
+adapters: {crashes: 0}
+backend:
+  adapter: {demo: {act: probe goto}}
+  pool: {instances: [{name: home, workers: [{name: one, type: demo}]}]}
+";
     let server = Server::builder().config(config).env("WEBAI_BUNDLED", bundled).start_ready();
     let client = Client::of(&server);
     assert!(server.wait_for(|server| server.log().contains("goto https://elsewhere.example.com/path")));

@@ -47,6 +47,8 @@ pub struct Report {
     pub transcript: Transcript,
     /// What the guest itself tried and was not granted.
     pub denied: Option<String>,
+    /// The answer was read off the page, where it usually comes from its traffic.
+    pub fell_back: bool,
 }
 
 /// How a call went that was for no request.
@@ -125,7 +127,8 @@ impl Adapter {
         let submitted = timing.submitted.is_some();
         let result = result.map_err(|failure| Failure { adapter: Some(self.label()), submitted, ..failure });
         let transcript = std::mem::take(&mut store.data_mut().transcript);
-        Report { result, submitted, timing, transcript, denied: progress.denied() }
+        let fell_back = self.manifest.usual_rung == Some(Rung::Network) && progress.rung().flatten() == Some(Rung::Dom);
+        Report { result, submitted, timing, transcript, denied: progress.denied(), fell_back }
     }
 
     fn measure(&self, progress: &Progress, timing: &Timing) {

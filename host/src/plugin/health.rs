@@ -20,11 +20,13 @@ const WINDOW: Duration = Duration::from_secs(600);
 /// How an adapter fares.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Health {
-    /// The share of its last requests (20 at most) that neither found the site changed nor ran out of time nor crashed. 1
-    /// where nothing is known yet.
+    /// The share of its last requests (20 at most) that neither found the site changed, nor were read off the page by an adapter that
+    /// usually reads its traffic, nor ran out of time, nor crashed. 1 where nothing is known yet.
     pub figure: f64,
     pub requests: usize,
     pub site_changed: usize,
+    /// Answered, but not in the usual way: a sign that the site has changed.
+    pub fallbacks: usize,
     pub timeouts: usize,
     pub crashes: usize,
     pub degraded: bool,
@@ -40,6 +42,7 @@ impl Default for Health {
 enum Verdict {
     Good,
     SiteChanged,
+    Fallback,
     Timeout,
     Crash,
 }
@@ -81,7 +84,10 @@ impl HealthBook {
 
     /// Notes how a request went. The reason, if that puts the adapter out of use.
     pub(super) fn note(&self, id: &str, sha256: &str, report: &Report) -> Option<String> {
-        let verdict = verdict(&report.result);
+        let verdict = match verdict(&report.result) {
+            Some(Verdict::Good) if report.fell_back => Some(Verdict::Fallback),
+            verdict => verdict,
+        };
         self.judge(id, sha256, verdict, report.denied.as_deref(), |record| {
             if let Some(verdict) = verdict {
                 record.recent.push_back(verdict);
@@ -182,6 +188,7 @@ impl Record {
             figure,
             requests,
             site_changed: count(Verdict::SiteChanged),
+            fallbacks: count(Verdict::Fallback),
             timeouts: count(Verdict::Timeout),
             crashes: count(Verdict::Crash),
             degraded: requests - good >= BAD_MIN && figure < DEGRADED,
@@ -197,7 +204,8 @@ mod tests {
     fn report(kind: Option<FailureKind>) -> Report {
         let good = Outcome { finish: Finish::Stop, conversation: None, model: None };
         let result = kind.map_or(Ok(good), |kind| Err(Failure::new(kind, "")));
-        Report { result, submitted: false, timing: Default::default(), transcript: Default::default(), denied: None }
+        let (timing, transcript) = Default::default();
+        Report { result, submitted: false, timing, transcript, denied: None, fell_back: false }
     }
 
     fn book() -> HealthBook {
@@ -241,6 +249,12 @@ mod tests {
             book.note("a", "1", &report(None));
         }
         assert!(!book.health("a").degraded);
+        // It answers, and yet it has lost its usual way.
+        for _ in 0..RECENT / 2 {
+            book.note("a", "1", &Report { fell_back: true, ..report(None) });
+        }
+        let health = book.health("a");
+        assert!(health.degraded && health.fallbacks == RECENT / 2, "{health:?}");
     }
 
     #[test]

@@ -96,7 +96,7 @@ async fn a_second_prompt_is_sent_in_no_way() {
 /// A server whose hostile adapter has an account, at which it looks unasked, and two pages there. `act`: what it does then.
 fn with_an_account(act: &str) -> (tempfile::TempDir, Server) {
     serving(&format!(
-        "adapters: {{crashes: 2}}\nbackend:\n  adapter: {{demo: {{act: {act}}}}}\n  pool:\n    instances:\n      \
+        "adapters: {{crashes: 9}}\nbackend:\n  adapter: {{demo: {{act: {act}}}}}\n  pool:\n    instances:\n      \
          - name: home\n        workers: [{{name: one, type: demo}}, {{name: two, type: demo}}]\n"
     ))
 }
