@@ -14,7 +14,7 @@ use crate::chat::{Delta, Failure, FailureKind, JobEvent};
 /// The longest answer that is kept for repetitions, in bytes.
 const KEPT_MAX: usize = 1 << 20;
 /// What an event costs beside its text.
-const EVENT: usize = 64;
+const EVENT: usize = size_of::<JobEvent>();
 
 /// A request under way. Dropping it cancels it, unless somebody else listens too.
 #[derive(Debug)]
@@ -46,7 +46,8 @@ impl QueuePlace {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Feed {
-    source: tokio::sync::Mutex<mpsc::Receiver<JobEvent>>,
+    /// None when it is over: its channel takes more memory than most answers.
+    source: tokio::sync::Mutex<Option<mpsc::Receiver<JobEvent>>>,
     said: Mutex<Said>,
     grown: Notify,
 }
@@ -67,7 +68,7 @@ struct Said {
 
 impl Feed {
     pub(super) fn new(source: mpsc::Receiver<JobEvent>) -> Arc<Self> {
-        Arc::new(Self { source: tokio::sync::Mutex::new(source), said: Mutex::default(), grown: Notify::new() })
+        Arc::new(Self { source: tokio::sync::Mutex::new(Some(source)), said: Mutex::default(), grown: Notify::new() })
     }
 
     /// The first who listens; `cancel` is cancelled when nobody does any more.
@@ -111,7 +112,8 @@ impl Feed {
         }
     }
 
-    fn keep(&self, event: Option<JobEvent>) {
+    /// True if that was the last.
+    fn keep(&self, event: Option<JobEvent>) -> bool {
         let mut said = self.lock();
         match event {
             Some(event) => {
@@ -121,8 +123,13 @@ impl Feed {
             }
             None => said.ended = true,
         }
+        let ended = said.ended;
+        if ended {
+            said.events.shrink_to_fit();
+        }
         drop(said);
         self.grown.notify_waiters();
+        ended
     }
 
     /// Lets go of what this listener has heard, where it is too much to keep.
@@ -178,8 +185,13 @@ impl Job {
                 mut source = self.feed.source.lock() => {
                     // Somebody else may have fetched it while this one waited for its turn.
                     if matches!(self.feed.said(self.heard), Next::Later) {
-                        let event = source.recv().await;
-                        self.feed.keep(event);
+                        let event = match source.as_mut() {
+                            Some(source) => source.recv().await,
+                            None => None,
+                        };
+                        if self.feed.keep(event) {
+                            *source = None;
+                        }
                     }
                 }
                 () = grown => {}

@@ -4,26 +4,30 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::account::SignIn;
 use super::board::Claim;
 use super::continuity::Chats;
-use super::lease::Lease;
+use super::lease::{Lease, STARTS};
 use super::{Dispatcher, Inner};
 use crate::plugin::Adapter;
 
 /// How often idle pages are looked after when nothing is heard of a change: a tab may die while nobody uses it.
 const LOOK: Duration = Duration::from_secs(2);
-/// For an idle worker to have a page.
+/// For an idle worker's page, to be asked who is signed in.
 const PAGE: Duration = Duration::from_secs(60);
 
 /// Runs until the dispatcher drains.
 pub(super) async fn run(inner: Arc<Inner>) {
     let mut adapters = inner.registry.changes();
+    let mut warming: Option<JoinHandle<()>> = None;
     loop {
         inner.sync();
-        warm_up(&inner);
+        if warming.as_ref().is_none_or(JoinHandle::is_finished) && !inner.is_lean() {
+            warming = Some(inner.tasks.spawn(warm_up(Arc::clone(&inner))));
+        }
         probe_due(&inner);
         inner.board.publish();
         tokio::select! {
@@ -47,21 +51,18 @@ impl Dispatcher {
     }
 }
 
-/// Has a page opened where an adapter has none that is idle, each in a task of its own: a site that does not open holds nobody up.
-fn warm_up(inner: &Arc<Inner>) {
-    if inner.is_lean() {
-        return;
-    }
+/// Opens a page where an adapter has none that is idle, one after the other. A site that does not open is not waited for.
+async fn warm_up(inner: Arc<Inner>) {
     for adapter in inner.registry.all() {
         for claim in inner.board.claim_cold(&adapter) {
             let (instance, label) = (claim.member().map(|member| member.name().to_owned()), adapter.label());
             let (opener, ended) = (inner.opener(), inner.draining.clone());
-            inner.tasks.spawn(async move {
-                let warming = opener.warm(claim, Instant::now() + PAGE);
-                if let Some(Err(why)) = ended.run_until_cancelled(warming).await {
-                    tracing::warn!(adapter = label, instance, ?why, "no page could be opened ahead of requests");
+            let opening = inner.tasks.spawn(async move {
+                if let Some(Err(error)) = ended.run_until_cancelled(opener.warm(claim)).await {
+                    tracing::warn!(adapter = label, instance, %error, "no page could be opened ahead of requests");
                 }
             });
+            let _ = tokio::time::timeout(STARTS, opening).await;
         }
     }
 }

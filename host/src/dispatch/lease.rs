@@ -22,7 +22,7 @@ const REOPEN_AFTER: Duration = Duration::from_millis(100);
 /// Pages that are opened at once. Thirty renderers that start together starve each other, and the pages that are in use.
 const OPENINGS: usize = 3;
 /// A renderer has started by then. What still loads waits for its site, and nobody else's page is to wait for that.
-const STARTS: Duration = Duration::from_secs(3);
+pub(super) const STARTS: Duration = Duration::from_secs(3);
 
 /// An idle worker's page, and the adapter whose site it shows.
 #[derive(Debug)]
@@ -125,12 +125,12 @@ impl Opener {
     /// Opens a page for an idle worker, so that a request finds it loaded.
     ///
     /// # Errors
-    /// When there is no browser at `until`, or it cannot open the page.
-    pub(super) async fn warm(&self, claim: Claim, until: Instant) -> Result<(), NoPage> {
+    /// When the browser cannot open it.
+    pub(super) async fn warm(&self, claim: Claim) -> Result<(), PageError> {
         let named = claim.post().is_some_and(|post| post.named);
-        let spec = spec(&claim.adapter().ok_or(NoPage::Failed(PageError::Closed))?.manifest, named);
-        let member = claim.member().cloned().ok_or(NoPage::Failed(PageError::Closed))?;
-        let page = self.open_until(&member, &spec, until).await?;
+        let spec = spec(&claim.adapter().ok_or(PageError::Closed)?.manifest, named);
+        let member = claim.member().cloned().ok_or(PageError::Closed)?;
+        let page = self.open(&member, &spec).await?;
         park(claim, page);
         Ok(())
     }
@@ -142,7 +142,7 @@ impl Opener {
         loop {
             timeout_at(until, browser_is_up(member.instance())).await.map_err(|_| NoPage::Late)?;
             // From its turn on it is the navigation's deadline that counts.
-            match self.open(member, spec, until).await? {
+            match self.open_in_turn(member, spec, until).await? {
                 Err(PageError::Closed | PageError::Other { code: "browser-not-ready", .. }) if tries < REOPEN => {
                     tries += 1;
                     tokio::time::sleep(REOPEN_AFTER * tries).await;
@@ -153,18 +153,25 @@ impl Opener {
     }
 
     /// Opens a page at the entry, when its turn comes.
-    async fn open(&self, member: &Member, spec: &PageSpec, until: Instant) -> Result<Result<Page, PageError>, NoPage> {
+    async fn open_in_turn(
+        &self,
+        member: &Member,
+        spec: &PageSpec,
+        until: Instant,
+    ) -> Result<Result<Page, PageError>, NoPage> {
         let turn = timeout_at(until, self.openings.acquire()).await.map_err(|_| NoPage::Late)?;
-        let mut opening = std::pin::pin!(async {
-            let page = member.instance().open_page(spec.clone()).await?;
-            page.back_to_entry(Some(self.navigate)).await?;
-            Ok(page)
-        });
+        let mut opening = std::pin::pin!(self.open(member, spec));
         if let Ok(opened) = tokio::time::timeout(STARTS, &mut opening).await {
             return Ok(opened);
         }
         drop(turn);
         Ok(opening.await)
+    }
+
+    async fn open(&self, member: &Member, spec: &PageSpec) -> Result<Page, PageError> {
+        let page = member.instance().open_page(spec.clone()).await?;
+        page.back_to_entry(Some(self.navigate)).await?;
+        Ok(page)
     }
 }
 
