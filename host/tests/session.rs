@@ -159,6 +159,16 @@ async fn a_session_survives_the_browsers_crash_the_programs_and_a_restart() {
 
 #[tokio::test]
 async fn who_has_signed_out_is_not_signed_in_again_by_a_crash() {
+    for _ in 0..5 {
+        if a_sign_out_outlives_a_crash().await {
+            return;
+        }
+    }
+    panic!("this test shows nothing: the browser itself wrote the sign-out down in time, again and again");
+}
+
+/// False where it shows nothing: the browser writes cookies down every now and then, and did so just before it was killed.
+async fn a_sign_out_outlives_a_crash() -> bool {
     let place = Place::new().await;
     let profile = place.profile("a");
     let instance = place.instance("a", &profile).await;
@@ -180,12 +190,11 @@ async fn who_has_signed_out_is_not_signed_in_again_by_a_crash() {
     let status = std::process::Command::new("cp").arg("-a").arg(&profile).arg(&copy).status().unwrap();
     assert!(status.success());
     let other = place.instance("other", &copy).await;
-    assert_eq!(
-        value(&session(&other).await, "long"),
-        Some("2"),
-        "this test shows nothing: the browser wrote it down in time"
-    );
+    let had_written = value(&session(&other).await, "long").is_none();
     other.stop().await;
+    if had_written {
+        return false;
+    }
 
     let instance = place.instance("a", &profile).await;
     let found = session(&instance).await;
@@ -193,6 +202,7 @@ async fn who_has_signed_out_is_not_signed_in_again_by_a_crash() {
     assert_eq!(found.storage[CHAT].get("token"), None);
     assert_eq!(value(&found, "wide"), Some("4"), "what the site left is still there");
     instance.stop().await;
+    true
 }
 
 #[tokio::test]
