@@ -94,7 +94,10 @@ impl Entries<'_> {
         let mut bytes: usize = entries.values().map(|entry| entry.feed.size()).sum();
         while entries.len() >= MAX_ENTRIES || bytes > MAX_BYTES {
             // Those that run last: their prompts may be sent at any moment.
-            let rank = |entry: &Entry| (entry.fate().0 == Fate::Running, entry.fate().1);
+            let rank = |entry: &Entry| {
+                let (fate, since) = entry.fate();
+                (fate == Fate::Running, since)
+            };
             let Some(oldest) = entries.iter().min_by_key(|(_, entry)| rank(entry)).map(|(hash, _)| *hash) else {
                 break;
             };

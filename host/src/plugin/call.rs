@@ -107,13 +107,8 @@ impl Adapter {
             instance.webai_adapter_provider().call_generate(&mut store, page, reply, request).await
         };
         let ended = watch_over(&progress, guest).await;
-        let result = match ended {
-            Ended::Returned(Ok(Ok(outcome))) => self.outcome(&progress, outcome),
-            Ended::Returned(Ok(Err(failure))) => Err(self.guest_failure(&progress, failure)),
-            Ended::Returned(Err(trap)) => Err(self.trap(&store, &meter, &trap)),
-            Ended::Cancelled => Err(Failure::new(FailureKind::ClientGone, "")),
-            Ended::Expired(stage) => Err(expired(stage)),
-        };
+        let result = self.settled(ended, &progress, &store, &meter);
+        let result = result.and_then(|outcome| self.outcome(&progress, outcome));
         let since = |at: Option<Instant>| at.map(|at| at.duration_since(started));
         let timing = Timing {
             instantiated,
@@ -157,14 +152,26 @@ impl Adapter {
             let page = store.data_mut().table.push(PageHandle)?;
             instance.webai_adapter_provider().call_probe(&mut store, page).await
         };
-        let result = match watch_over(&progress, guest).await {
-            Ended::Returned(Ok(Ok(account))) => Ok(border::account(account)),
-            Ended::Returned(Ok(Err(failure))) => Err(self.guest_failure(&progress, failure)),
-            Ended::Returned(Err(trap)) => Err(self.trap(&store, &meter, &trap)),
-            Ended::Cancelled => Err(Failure::new(FailureKind::ClientGone, "")),
-            Ended::Expired(stage) => Err(expired(stage)),
-        };
+        let ended = watch_over(&progress, guest).await;
+        let result = self.settled(ended, &progress, &store, &meter).map(border::account);
         Asked { result, denied: progress.denied() }
+    }
+
+    /// What the guest returned; or how it ended instead, in the host's words.
+    pub(super) fn settled<T>(
+        &self,
+        ended: Ended<Result<T, wit::Failure>>,
+        progress: &Progress,
+        store: &Store<HostState>,
+        meter: &Meter,
+    ) -> Result<T, Failure> {
+        match ended {
+            Ended::Returned(Ok(Ok(returned))) => Ok(returned),
+            Ended::Returned(Ok(Err(failure))) => Err(self.guest_failure(progress, failure)),
+            Ended::Returned(Err(trap)) => Err(self.trap(store, meter, &trap)),
+            Ended::Cancelled => Err(Failure::new(FailureKind::ClientGone, "")),
+            Ended::Expired(stage) => Err(Failure::new(FailureKind::Timeout(stage), "")),
+        }
     }
 
     /// The host's deadlines, and the manifest's where that one is shorter.
@@ -188,14 +195,14 @@ impl Adapter {
         Ok(border::outcome(outcome))
     }
 
-    pub(super) fn guest_failure(&self, progress: &Progress, failure: wit::Failure) -> Failure {
+    fn guest_failure(&self, progress: &Progress, failure: wit::Failure) -> Failure {
         if progress.client_too_slow() {
             return Failure::new(FailureKind::ClientTooSlow, "");
         }
         border::failure(failure, progress.clock.late_stage())
     }
 
-    pub(super) fn trap(&self, store: &Store<HostState>, meter: &Meter, trap: &wasmtime::Error) -> Failure {
+    fn trap(&self, store: &Store<HostState>, meter: &Meter, trap: &wasmtime::Error) -> Failure {
         tracing::error!(target: "adapter", adapter = self.label(), "the adapter ended: {trap:?}");
         let said = format!("the adapter ended: {}", trap.root_cause());
         self.log.push(Level::Error, &self.manifest.version.to_string(), "", &said);
@@ -225,8 +232,4 @@ pub(super) async fn watch_over<T>(progress: &Progress, guest: impl Future<Output
         () = progress.cancel.cancelled() => Ended::Cancelled,
         stage = progress.clock.expired() => Ended::Expired(stage),
     }
-}
-
-fn expired(stage: Stage) -> Failure {
-    Failure::new(FailureKind::Timeout(stage), "")
 }

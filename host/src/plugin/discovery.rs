@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::component::{Component, InstancePre};
 
 use super::bindings::discovery::{self, DiscoveringPre};
-use super::call::{Asked, Ended, watch_over};
+use super::call::{Asked, watch_over};
 use super::clock::{Deadlines, StageClock};
 use super::guest_log::GuestLog;
 use super::handles::{HostState, Means, PageHandle, Progress};
@@ -15,7 +15,7 @@ use super::manifest::Model;
 use super::meter::Meter;
 use super::{Adapter, INTERFACE_VERSION};
 use crate::browser::Page;
-use crate::chat::{Failure, FailureKind, Kind};
+use crate::chat::Kind;
 
 /// More models than a site has, and the longest text of one.
 const MAX_MODELS: usize = 256;
@@ -56,14 +56,9 @@ impl Adapter {
             let page = store.data_mut().table.push(PageHandle)?;
             instance.webai_adapter_discovery().call_models(&mut store, page).await
         };
-        let result = match watch_over(&progress, guest).await {
-            Ended::Returned(Ok(Ok(models))) => Ok(Some(self.described(models))),
-            Ended::Returned(Ok(Err(failure))) => Err(self.guest_failure(&progress, failure)),
-            Ended::Returned(Err(trap)) => Err(self.trap(&store, &meter, &trap)),
-            Ended::Cancelled => Err(Failure::new(FailureKind::ClientGone, "")),
-            Ended::Expired(stage) => Err(Failure::new(FailureKind::Timeout(stage), "")),
-        };
-        Asked { result, denied: progress.denied() }
+        let ended = watch_over(&progress, guest).await;
+        let models = self.settled(ended, &progress, &store, &meter);
+        Asked { result: models.map(|models| Some(self.described(models))), denied: progress.denied() }
     }
 
     fn described(&self, found: Vec<discovery::exports::webai::adapter::discovery::Model>) -> Vec<Model> {
