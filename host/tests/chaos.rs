@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::support::client::{Client, ask};
+use crate::support::client::{Client, ask, running, waiting};
 use crate::support::process::{self, uses};
 use crate::support::site::Site;
 use crate::support::{Server, guest, number};
 use load::{Asker, Tally, own_text};
 use mischief::{Disk, Mischief, Versions, at_port, config};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// The longest that a request may take, whatever happens: its stages' deadlines, and two more tries.
 const DEADLINE: Duration = Duration::from_secs(90);
@@ -40,10 +40,8 @@ impl Dice {
 async fn until_at_rest(client: &Client) {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        let pool = client.get("/admin/api/pool").await.body;
-        let own = |one: &Value| ["probe", "models", "a warm page"].iter().any(|name| one["id"] == *name);
-        let at_work = pool["running"].as_array().unwrap().iter().filter(|one| !own(one)).count();
-        if at_work == 0 && pool["waiting"].as_array().unwrap().is_empty() {
+        let pool = client.pool().await;
+        if (running(&pool), waiting(&pool)) == (0, 0) {
             return;
         }
         assert!(Instant::now() < deadline, "its slots do not come back: {pool:#}");

@@ -2,43 +2,12 @@
 
 use std::net::TcpListener;
 
-use crate::support::client::{Client, ask, script};
+use crate::support::client::{Client, ask, running, script, waiting};
 use crate::support::site::Site;
-use crate::support::{Server, guest};
-use serde_json::Value;
-
-fn instances(names: &[&str], workers: usize, more: &str) -> String {
-    let workers: Vec<String> = (0..workers).map(|n| format!("{{name: w{n}, type: demo}}")).collect();
-    let of = |name: &&str| format!("      - {{name: {name}, workers: [{}]{more}}}\n", workers.join(", "));
-    format!("backend:\n  pool:\n    instances:\n{}", names.iter().map(of).collect::<String>())
-}
+use crate::support::{Server, guest, instances};
 
 fn with_site(config: &str, limits: &str) -> String {
     format!("{config}    sites: [{{adapter: demo, {limits}}}]\n")
-}
-
-/// Waits until the pool is so.
-async fn until(client: &Client, what: &str, is_so: impl Fn(&Value) -> bool) {
-    let deadline = tokio::time::Instant::now() + crate::support::client::PATIENCE;
-    loop {
-        let pool = client.get("/admin/api/pool").await.body;
-        if is_so(&pool) {
-            return;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "waited in vain until {what}: {pool:#}");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-}
-
-/// Requests that run; what the program does by itself is none.
-fn running(pool: &Value) -> usize {
-    let own = ["probe", "models", "a warm page"];
-    let all = pool["running"].as_array().unwrap().iter();
-    all.filter(|one| !own.iter().any(|own| one["id"] == *own)).count()
-}
-
-fn waiting(pool: &Value) -> usize {
-    pool["waiting"].as_array().unwrap().len()
 }
 
 async fn take_over(client: &Client, server: &Server, config: &str) {
@@ -61,9 +30,9 @@ async fn no_more_pages_are_used_than_an_instance_and_a_site_allow_and_that_can_c
             let client = client.clone();
             async move { client.ask(&script(&format!("tokens=2 rate=0 gate=1 mark=second{round}"))).await }
         });
-        until(&client, "the second waits", |pool| (running(pool), waiting(pool)) == (1, 1)).await;
+        client.until_pool("the second waits", |pool| (running(pool), waiting(pool)) == (1, 1)).await;
         take_over(&client, &server, &free).await;
-        until(&client, "both run", |pool| (running(pool), waiting(pool)) == (2, 0)).await;
+        client.until_pool("both run", |pool| (running(pool), waiting(pool)) == (2, 0)).await;
         site.let_go(&format!("first{round}"), 2).await;
         site.let_go(&format!("second{round}"), 2).await;
         assert_eq!(second.await.unwrap().text(), "t0 t1");
@@ -103,7 +72,7 @@ async fn another_account_is_asked_while_one_is_limited_and_nobody_when_all_are()
     let limit = async || {
         let limited = client.ask(&script("error=rate-limited retry_after=600 mark=limit")).await;
         assert_eq!(limited.error(), (424, "rate_limited"));
-        let pool = client.get("/admin/api/pool").await.body;
+        let pool = client.pool().await;
         let accounts = pool["accounts"].as_array().unwrap().iter();
         let limited = accounts.filter(|account| account["limited_for_ms"].is_u64());
         limited.map(|account| account["instance"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
@@ -159,7 +128,7 @@ async fn a_site_that_does_not_open_holds_up_nobody_elses_page() {
             tokio::spawn(async move { client.ask(&ask("aaa/script", "hello")).await })
         })
         .collect();
-    until(&client, "all places of the silent site are taken", |pool| running(pool) == 3).await;
+    client.until_pool("all places of the silent site are taken", |pool| running(pool) == 3).await;
     // The page that is warm, and one that is to be opened.
     let mut first = client.stream(script("tokens=2 rate=0 gate=1 mark=first")).await;
     assert_eq!(first.next_text().await.unwrap(), "t0");

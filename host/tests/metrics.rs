@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::support::Server;
 use crate::support::client::{self, Client, ask, script};
 use crate::support::process::{browser, kill};
+use crate::support::{Server, instances};
 use webai2api::telemetry::metrics::{ALL, Kind};
 
 type Labels = BTreeMap<String, String>;
@@ -231,11 +231,7 @@ async fn a_browser_that_dies_is_counted() {
 
 #[tokio::test]
 async fn an_account_is_in_one_state_and_in_none_when_it_is_gone() {
-    let config = |names: &[&str]| {
-        let of = |name: &&str| format!("      - {{name: {name}, workers: [{{name: w, type: demo}}]}}\n");
-        format!("backend:\n  pool:\n    instances:\n{}", names.iter().map(of).collect::<String>())
-    };
-    let server = Server::builder().config(&config(&["home", "work"])).start_ready();
+    let server = Server::builder().config(&instances(&["home", "work"], 1, "")).start_ready();
     let state = |s: &Scrape, instance: &str, state: &str| {
         s.sum("webai_account_state", &[("instance", instance), ("adapter", "demo"), ("state", state)])
     };
@@ -244,7 +240,7 @@ async fn an_account_is_in_one_state_and_in_none_when_it_is_gone() {
     assert_eq!(limited.error(), (424, "rate_limited"));
     let counts = |s: &Scrape, name: &str| state(s, "home", name) + state(s, "work", name);
     until(&server, |s| counts(s, "limited") == 1.0 && counts(s, "signed_in") == 1.0).await;
-    server.reload(&config(&["home"]));
+    server.reload(&instances(&["home"], 1, ""));
     let of_work = |s: &Scrape| s.sum("webai_account_state", &[("instance", "work")]);
     let after = until(&server, |s| of_work(s) == 0.0).await;
     assert_eq!(after.sum("webai_account_state", &[("instance", "home")]), 1.0);

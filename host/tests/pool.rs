@@ -1,8 +1,6 @@
 //! Instances, workers and accounts: who gets which page, chats that go on, and accounts that cannot answer.
 
-use std::time::{Duration, Instant};
-
-use crate::support::client::{self, Answer, Client, ask, script, streaming};
+use crate::support::client::{self, Answer, Client, ask, script};
 use crate::support::site::Site;
 use crate::support::{Server, guest};
 use base64::Engine as _;
@@ -30,22 +28,6 @@ async fn prompts(site: &Site) -> Vec<(String, u64)> {
         (prompt["conversation"].as_str().unwrap_or_default().to_owned(), prompt["chars"].as_u64().unwrap())
     };
     list.iter().map(of).collect()
-}
-
-async fn pool(client: &Client) -> Value {
-    client.get("/admin/api/pool").await.body
-}
-
-async fn until_pool(client: &Client, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-    let deadline = Instant::now() + client::PATIENCE;
-    loop {
-        let pool = pool(client).await;
-        if is_so(&pool) {
-            return pool;
-        }
-        assert!(Instant::now() < deadline, "waited in vain until {what}: {pool:#}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 fn text(answer: &Answer) -> String {
@@ -158,13 +140,13 @@ async fn an_account_that_is_signed_out_is_not_asked_and_comes_back_by_itself() {
     let server = Server::builder().config(HOME).start_ready();
     let (client, site) = (Client::of(&server), Site::of(&server));
     let state = |pool: &Value| pool["accounts"][0]["state"].as_str().unwrap_or_default().to_owned();
-    until_pool(&client, "the account was looked at", |pool| state(pool) == "signed-in").await;
+    client.until_pool("the account was looked at", |pool| state(pool) == "signed-in").await;
 
     site.control(json!({ "state": "signed-out" })).await;
     let found = client.post("/admin/api/accounts/home/probe/demo").await;
     assert_eq!((found.status, &found.body["state"]), (200, &json!("signed-out")), "{found:?}");
     // The page that was asked goes back to its entry first.
-    until_pool(&client, "its page is at rest", |pool| pool["workers"][0]["shows"] == "demo").await;
+    client.until_pool("its page is at rest", |pool| pool["workers"][0]["shows"] == "demo").await;
     let loads = site.stats().await["page_loads"].as_u64().unwrap();
     let refused = client.ask(&ask("demo/echo", "anybody there?")).await;
     assert_eq!(refused.error(), (403, "login_required"));
@@ -174,7 +156,7 @@ async fn an_account_that_is_signed_out_is_not_asked_and_comes_back_by_itself() {
 
     // Nobody says that somebody has signed in: it is looked at again by itself.
     site.control(json!({ "state": "ok" })).await;
-    until_pool(&client, "it is seen that somebody is there", |pool| state(pool) == "signed-in").await;
+    client.until_pool("it is seen that somebody is there", |pool| state(pool) == "signed-in").await;
     assert_eq!(text(&client.ask(&ask("demo/echo", "again")).await), "again");
 }
 
@@ -183,9 +165,9 @@ async fn an_account_that_is_brought_in_is_the_one_that_answers_at_once() {
     let server = Server::builder().config(HOME).start_ready();
     let (client, site) = (Client::of(&server), Site::of(&server));
     let signed_in = |pool: &Value| pool["accounts"][0]["state"] == "signed-in";
-    until_pool(&client, "the account was looked at", signed_in).await;
+    client.until_pool("the account was looked at", signed_in).await;
     // Its page waits at the entry, loaded for whoever was there before.
-    until_pool(&client, "its page is at rest", |pool| pool["workers"][0]["shows"] == "demo").await;
+    client.until_pool("its page is at rest", |pool| pool["workers"][0]["shows"] == "demo").await;
     let session = site.sign_in("ada@example.com").await;
     let file =
         json!([{ "name": "demo_session", "value": session, "domain": "demo.localhost", "path": "/" }]).to_string();
@@ -193,7 +175,7 @@ async fn an_account_that_is_brought_in_is_the_one_that_answers_at_once() {
     let imported = client.post_json("/admin/api/accounts/home/import", &json!({ "file": file })).await;
     assert_eq!((imported.status, &imported.body["cookies"]), (200, &json!(1)), "{imported:?}");
     let is_ada = |pool: &Value| pool["accounts"][0]["as"] == "ada@example.com";
-    until_pool(&client, "the site was asked anew", is_ada).await;
+    client.until_pool("the site was asked anew", is_ada).await;
     assert_eq!(text(&client.ask(&ask("demo/echo", "hello")).await), "hello");
 }
 
@@ -208,7 +190,7 @@ async fn an_account_that_its_site_limits_is_left_alone_until_its_time() {
     let after: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((500..=600).contains(&after), "{after}");
     assert_eq!(site.prompts("after").await, 0);
-    assert!(pool(&client).await["accounts"][0]["limited_for_ms"].as_u64().unwrap() > 500_000);
+    assert!(client.pool().await["accounts"][0]["limited_for_ms"].as_u64().unwrap() > 500_000);
 }
 
 #[tokio::test]
@@ -222,61 +204,23 @@ backend:
 ";
     let server = Server::builder().config(config).start_ready();
     let (client, site) = (Client::of(&server), Site::of(&server));
-    until_pool(&client, "both accounts were looked at", |pool| {
-        pool["accounts"].as_array().unwrap().iter().filter(|account| account["state"] == "signed-in").count() == 2
-    })
-    .await;
+    client
+        .until_pool("both accounts were looked at", |pool| {
+            pool["accounts"].as_array().unwrap().iter().filter(|account| account["state"] == "signed-in").count() == 2
+        })
+        .await;
     let mut first = client.stream(script("tokens=3 rate=0 gate=1 mark=first")).await;
     assert_eq!(first.next_text().await.unwrap(), "t0");
     let mut second = client.stream(script("tokens=3 rate=0 gate=1 mark=second")).await;
     assert_eq!(second.next_text().await.unwrap(), "t0");
     let instances = [first.headers["x-webai-instance"].clone(), second.headers["x-webai-instance"].clone()];
     assert_ne!(instances[0], instances[1]);
-    let busy = pool(&client).await;
+    let busy = client.pool().await;
     assert_eq!(busy["running"].as_array().unwrap().len(), 2, "{busy:#}");
     site.let_go("first", 3).await;
     site.let_go("second", 3).await;
     first.rest().await;
     second.rest().await;
-}
-
-#[tokio::test]
-async fn keys_take_turns_and_whoever_leaves_the_queue_is_out_of_it() {
-    let config = "
-adapters: {pages: 1}
-queue: {queueBuffer: 8}
-server:
-  keepalive: {holdStatus: 100ms}
-  apiKeys: [{name: ann, key: key-of-ann-0123456789}, {name: bob, key: key-of-bob-0123456789}]
-";
-    let server = Server::builder().config(config).start_ready();
-    let (admin, site) = (Client::of(&server), Site::of(&server));
-    let (ann, bob) = (admin.with_key("key-of-ann-0123456789"), admin.with_key("key-of-bob-0123456789"));
-    let mut running = ann.stream(script("tokens=2 rate=0 gate=1 mark=running")).await;
-    running.next_text().await.unwrap();
-    let mut waiting = Vec::new();
-    for n in 1..=3 {
-        let request = streaming(script(&format!("tokens=1 rate=0 mark=ann{n}")));
-        let ann = ann.clone();
-        waiting.push(tokio::spawn(async move { ann.stream(request).await.rest().await }));
-        until_pool(&admin, "it waits", |pool| pool["waiting"].as_array().unwrap().len() == n).await;
-    }
-    let gone = ann.stream(streaming(script("tokens=1 rate=0 mark=gone"))).await;
-    assert_eq!(gone.headers["x-webai-queue-position"], "4");
-    let of_bob = streaming(script("tokens=1 rate=0 mark=bob"));
-    let request = tokio::spawn(async move { bob.stream(of_bob).await.rest().await });
-    let pool = until_pool(&admin, "all wait", |pool| pool["waiting"].as_array().unwrap().len() == 5).await;
-    let order: Vec<&str> = pool["waiting"].as_array().unwrap().iter().map(|one| one["key"].as_str().unwrap()).collect();
-    assert_eq!(order.iter().position(|key| *key == "bob"), Some(0), "ann has the page already: {order:?}");
-    drop(gone);
-    until_pool(&admin, "the one that left is out", |pool| pool["waiting"].as_array().unwrap().len() == 4).await;
-    site.let_go("running", 2).await;
-    running.rest().await;
-    for answer in waiting {
-        answer.await.unwrap();
-    }
-    request.await.unwrap();
-    assert_eq!(site.prompts("gone").await, 0);
 }
 
 #[tokio::test]
@@ -294,7 +238,7 @@ async fn the_strategy_says_which_of_two_free_instances_is_asked() {
         pool["workers"].as_array().unwrap().iter().filter(|worker| rests(worker)).count() == 2
     };
     let who = async |text: &str| {
-        until_pool(&client, "both are free", at_rest).await;
+        client.until_pool("both are free", at_rest).await;
         let answer = client.ask(&ask("demo/echo", text)).await;
         answer.header("x-webai-instance").unwrap_or_else(|| panic!("{answer:?}")).to_owned()
     };

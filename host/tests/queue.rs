@@ -15,6 +15,23 @@ fn is_beat(event: &Event) -> bool {
         && c["choices"][0]["finish_reason"].is_null())
 }
 
+/// One page, so many that may wait for it, and two keys.
+fn two_keys(queue: usize) -> String {
+    format!(
+        "
+adapters: {{pages: 1}}
+queue: {{queueBuffer: {queue}}}
+server:
+  keepalive: {{holdStatus: 100ms}}
+  apiKeys: [{{name: ann, key: key-of-ann-0123456789}}, {{name: bob, key: key-of-bob-0123456789}}]
+"
+    )
+}
+
+fn ann_and_bob(client: &Client) -> (Client, Client) {
+    (client.with_key("key-of-ann-0123456789"), client.with_key("key-of-bob-0123456789"))
+}
+
 #[tokio::test]
 async fn a_full_queue_says_so_at_once_and_those_who_wait_hear_beats() {
     let server = Server::builder().config(ONE_PAGE).start_ready();
@@ -52,17 +69,42 @@ async fn a_full_queue_says_so_at_once_and_those_who_wait_hear_beats() {
 }
 
 #[tokio::test]
+async fn keys_take_turns_and_whoever_leaves_the_queue_is_out_of_it() {
+    let server = Server::builder().config(&two_keys(8)).start_ready();
+    let (admin, site) = (Client::of(&server), Site::of(&server));
+    let (ann, bob) = ann_and_bob(&admin);
+    let mut running = ann.stream(script("tokens=2 rate=0 gate=1 mark=running")).await;
+    running.next_text().await.unwrap();
+    let mut waiting = Vec::new();
+    for n in 1..=3 {
+        let request = streaming(script(&format!("tokens=1 rate=0 mark=ann{n}")));
+        let ann = ann.clone();
+        waiting.push(tokio::spawn(async move { ann.stream(request).await.rest().await }));
+        admin.until_pool("it waits", |pool| pool["waiting"].as_array().unwrap().len() == n).await;
+    }
+    let gone = ann.stream(streaming(script("tokens=1 rate=0 mark=gone"))).await;
+    assert_eq!(gone.headers["x-webai-queue-position"], "4");
+    let of_bob = streaming(script("tokens=1 rate=0 mark=bob"));
+    let request = tokio::spawn(async move { bob.stream(of_bob).await.rest().await });
+    let pool = admin.until_pool("all wait", |pool| pool["waiting"].as_array().unwrap().len() == 5).await;
+    let order: Vec<&str> = pool["waiting"].as_array().unwrap().iter().map(|one| one["key"].as_str().unwrap()).collect();
+    assert_eq!(order.iter().position(|key| *key == "bob"), Some(0), "ann has the page already: {order:?}");
+    drop(gone);
+    admin.until_pool("the one that left is out", |pool| pool["waiting"].as_array().unwrap().len() == 4).await;
+    site.let_go("running", 2).await;
+    running.rest().await;
+    for answer in waiting {
+        answer.await.unwrap();
+    }
+    request.await.unwrap();
+    assert_eq!(site.prompts("gone").await, 0);
+}
+
+#[tokio::test]
 async fn a_key_that_fills_the_queue_keeps_no_other_one_out() {
-    let config = "
-adapters: {pages: 1}
-queue: {queueBuffer: 1}
-server:
-  keepalive: {holdStatus: 100ms}
-  apiKeys: [{name: ann, key: key-of-ann-0123456789}, {name: bob, key: key-of-bob-0123456789}]
-";
-    let server = Server::builder().config(config).start_ready();
+    let server = Server::builder().config(&two_keys(1)).start_ready();
     let (client, site) = (Client::of(&server), Site::of(&server));
-    let (ann, bob) = (client.with_key("key-of-ann-0123456789"), client.with_key("key-of-bob-0123456789"));
+    let (ann, bob) = ann_and_bob(&client);
     let mut running = ann.stream(script("tokens=2 rate=0 gate=1 mark=running")).await;
     running.next_text().await.unwrap();
     let waits = ann.stream(streaming(script("tokens=1 rate=0 mark=waits"))).await;

@@ -172,6 +172,24 @@ impl Client {
         answer(tokio::time::timeout(PATIENCE, sending).await.expect("an answer in time").unwrap()).await
     }
 
+    /// Who waits, who runs, workers and accounts.
+    pub(crate) async fn pool(&self) -> Value {
+        self.get("/admin/api/pool").await.body
+    }
+
+    /// Waits until that is so.
+    pub(crate) async fn until_pool(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let pool = self.pool().await;
+            if is_so(&pool) {
+                return pool;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "waited in vain until {what}: {pool:#}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.key);
         answer(tokio::time::timeout(PATIENCE, request.send()).await.expect("an answer in time").unwrap()).await
@@ -232,4 +250,15 @@ pub(crate) async fn answer(response: reqwest::Response) -> Answer {
     let body = serde_json::from_slice(&bytes)
         .unwrap_or_else(|_| panic!("{status}, and no JSON: {}", String::from_utf8_lossy(&bytes)));
     Answer { status, headers, body }
+}
+
+/// Requests of a pool that have a page; what the program looks after by itself is none.
+pub(crate) fn running(pool: &Value) -> usize {
+    let own = |one: &Value| ["probe", "models", "a warm page"].iter().any(|name| one["id"] == *name);
+    pool["running"].as_array().unwrap().iter().filter(|one| !own(one)).count()
+}
+
+/// Requests of a pool that have none yet.
+pub(crate) fn waiting(pool: &Value) -> usize {
+    pool["waiting"].as_array().unwrap().len()
 }

@@ -120,6 +120,13 @@ pub(crate) fn program() -> PathBuf {
     std::env::var_os("TEST_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_webai2api").into(), PathBuf::from)
 }
 
+/// The configuration of instances with so many workers of the demo's each; `more` is said of each beside.
+pub(crate) fn instances(names: &[&str], workers: usize, more: &str) -> String {
+    let workers: Vec<String> = (0..workers).map(|n| format!("{{name: w{n}, type: demo}}")).collect();
+    let of = |name: &&str| format!("      - {{name: {name}, workers: [{}]{more}}}\n", workers.join(", "));
+    format!("backend:\n  pool:\n    instances:\n{}", names.iter().map(of).collect::<String>())
+}
+
 /// A number that the environment sets, as the long runs do.
 pub(crate) fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
