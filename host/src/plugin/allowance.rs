@@ -22,6 +22,8 @@ pub(super) struct Allowance {
     filter: String,
     /// No text is a filter any more.
     filtered: bool,
+    /// What was filled in may be some of the prompt, or all that is sent.
+    perhaps: bool,
 }
 
 /// Where the prompt is.
@@ -77,8 +79,12 @@ impl Allowance {
         match self.prompt {
             Prompt::Here => {
                 self.filter.push_str(text);
-                let is_prompt = prompts.into_iter().any(|prompt| holds(&self.filter, prompt));
-                if self.filtered || is_prompt || self.filter.chars().count() > FILTER {
+                let mut is_prompt = self.filtered || self.filter.chars().count() > FILTER;
+                for prompt in prompts {
+                    is_prompt |= holds(&self.filter, prompt);
+                    self.perhaps |= has_in_common(&self.filter, prompt);
+                }
+                if is_prompt {
                     self.pasted();
                 }
             }
@@ -94,6 +100,17 @@ impl Allowance {
             Prompt::Here | Prompt::Typed => Prompt::Typed,
             Prompt::Sent | Prompt::TypedAgain => Prompt::TypedAgain,
         };
+    }
+
+    /// Files were added. They are what is sent where there is no text.
+    pub(super) fn uploaded<'a>(&mut self, prompts: impl IntoIterator<Item = &'a str>) {
+        self.perhaps |= prompts.into_iter().any(|prompt| prompt.trim().is_empty());
+    }
+
+    /// Whether the next click or press may send the prompt, as far as the host can tell: an adapter that forgets `submitting` must not
+    /// cause a second message. One that only looks for a model, or answers what a site asks after an upload, has sent nothing.
+    pub(super) fn armed(&self) -> bool {
+        self.perhaps || matches!(self.prompt, Prompt::Typed | Prompt::TypedAgain)
     }
 
     /// What the page sends is changed on its way: what is filled in may be anything by then.
@@ -118,6 +135,7 @@ impl Allowance {
 
     /// Such an act reached the page.
     pub(super) fn sent(&mut self) {
+        self.perhaps = false;
         if self.prompt == Prompt::Typed {
             self.prompt = Prompt::Sent;
         }
@@ -128,11 +146,24 @@ impl Allowance {
     }
 }
 
+/// What is left of a text without signs and spaces.
+fn words(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).collect()
+}
+
+/// Whether a text may be a part of the prompt, or the prompt a part of it.
+fn has_in_common(text: &str, prompt: &str) -> bool {
+    let (text, prompt) = match (words(text), words(prompt)) {
+        (some, others) if !some.is_empty() && !others.is_empty() => (some, others),
+        _ => (text.trim().to_owned(), prompt.trim().to_owned()),
+    };
+    text.contains(&prompt) || prompt.contains(&text)
+}
+
 /// Whether a text is the prompt, or is the prompt with something around it. Signs and spaces tell no two prompts apart, unless there is
 /// nothing else.
 fn holds(text: &str, prompt: &str) -> bool {
     let prompt = prompt.trim();
-    let words = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>();
     let same = match words(prompt) {
         none if none.is_empty() => text.trim() == prompt,
         some => words(text) == some,
@@ -198,6 +229,44 @@ mod tests {
         short.typed("h", ["hi"]);
         assert!(click_after(&mut short, "i", "hi"));
         assert!(!click_after(&mut short, "hi", "hi"));
+    }
+
+    #[test]
+    fn what_looks_for_a_model_sends_nothing() {
+        let armed = |text: &str, prompt: &str| {
+            let mut call = Allowance::default();
+            call.typed(text, [prompt]);
+            call.armed()
+        };
+        assert!(!armed("gpt-5 mini", LONG) && !armed(" ", LONG) && !armed("@", LONG));
+        for (text, prompt) in [
+            (LONG, LONG),
+            (&LONG[..30], LONG),
+            (&LONG[30..40], LONG),
+            ("User: hi", "hi"),
+            ("?", "?!"),
+            ("a model", ""),
+            (&"x".repeat(65), LONG),
+        ] {
+            assert!(armed(text, prompt), "{text} {prompt}");
+        }
+
+        let mut call = Allowance::default();
+        call.typed("a model", [LONG]);
+        call.sent();
+        call.typed("x", [LONG]);
+        assert!(call.armed(), "only one text is a filter");
+        call.sent();
+        assert!(!call.armed());
+    }
+
+    #[test]
+    fn files_alone_are_what_is_sent_where_there_is_no_text() {
+        for (prompts, armed) in [(&[LONG][..], false), (&[" "], true), (&[LONG, ""], true)] {
+            let mut call = Allowance::default();
+            call.uploaded(prompts.iter().copied());
+            assert_eq!(call.armed(), armed, "{prompts:?}");
+        }
     }
 
     #[test]

@@ -178,10 +178,6 @@ pub(super) struct HostState {
     pub(super) allowance: Allowance,
     /// The last name given to `page.step`.
     pub(super) step: String,
-    /// Whether something was filled in since: then the next click or press sends it.
-    pub(super) armed: bool,
-    /// Whether some of that was text.
-    pub(super) typed: bool,
     /// What was handed on of the answer.
     pub(super) transcript: Transcript,
 }
@@ -210,15 +206,12 @@ impl HostState {
             log,
             allowance: Allowance::default(),
             step: String::new(),
-            armed: false,
-            typed: false,
             transcript: Transcript::default(),
         }
     }
 
     /// Sets the point of no return, and tells whoever waits for the answer.
     pub(super) async fn submit(&mut self) {
-        (self.armed, self.typed) = (false, false);
         if self.progress.submit()
             && let Some(job) = &self.job
         {

@@ -93,6 +93,18 @@ async fn a_second_prompt_is_sent_in_no_way() {
     }
 }
 
+/// An adapter that forgets `submitting` causes no second message; one that only looks for a model has sent nothing, and says so.
+#[tokio::test]
+async fn what_looks_for_a_model_is_not_taken_for_the_prompt() {
+    let (_folder, server) = serving("adapters: {pages: 1, crashes: 0}");
+    let client = Client::of(&server);
+    for (what, status) in [("model", 502), ("prompt", 424), ("part", 424)] {
+        let prompt = format!("looks {what} and has enough words to be taken for itself");
+        let answer = client.ask(&ask("demo/script", &prompt)).await;
+        assert_eq!(answer.error(), (status, "site_changed"), "{what}");
+    }
+}
+
 /// A server whose hostile adapter has an account, at which it looks unasked, and two pages there. `act`: what it does then.
 fn with_an_account(act: &str) -> (tempfile::TempDir, Server) {
     serving(&format!(

@@ -11,7 +11,7 @@ use crate::browser::{Brought, Page, UploadFile};
 use crate::chat::Stage;
 use crate::plugin::bindings::webai::adapter::page as wit;
 use crate::plugin::bindings::webai::adapter::types::Fault;
-use crate::plugin::handles::{HostState, PageHandle};
+use crate::plugin::handles::{HostState, Job, PageHandle};
 use crate::plugin::imports::{address::telling, files};
 use crate::plugin::manifest::Rung;
 use crate::plugin::recorder::Heard;
@@ -58,16 +58,15 @@ impl HostState {
         answer
     }
 
-    /// An act that clicks or presses, and so may send what was filled in. Where something was (`filled`), the host sets the point of no
-    /// return by itself: an adapter that forgets `submitting` must not cause a second message.
-    async fn send<T, F>(&mut self, filled: bool, operation: impl FnOnce(Arc<Page>) -> F) -> Answer<T>
+    /// An act that clicks or presses, and so may send what was filled in.
+    async fn send<T, F>(&mut self, operation: impl FnOnce(Arc<Page>) -> F) -> Answer<T>
     where
         F: Future<Output = Result<T, PageError>>,
     {
         if let Err(error) = self.allowance.may_send() {
             return Ok(Err(to_wit(error)));
         }
-        if filled {
+        if self.allowance.armed() {
             self.submit().await;
         }
         let before = self.page.strokes();
@@ -79,12 +78,10 @@ impl HostState {
         answer
     }
 
-    /// Some of what is filled in is text, and perhaps the prompt.
+    /// Text is filled in, and may be the prompt.
     fn typed(&mut self, text: &str) {
-        (self.armed, self.typed) = (true, true);
         if let Some(job) = &self.job {
-            let new_turn = job.request.continues.as_ref().map(|continues| continues.new_turn.as_str());
-            self.allowance.typed(text, [job.request.prompt.as_str()].into_iter().chain(new_turn));
+            self.allowance.typed(text, prompts(job));
         }
     }
 
@@ -94,7 +91,6 @@ impl HostState {
             Brought::Nothing => {}
             Brought::Text(text) => self.typed(&text),
             Brought::Anything => {
-                (self.armed, self.typed) = (true, true);
                 if self.job.is_some() {
                     self.allowance.pasted();
                 }
@@ -116,7 +112,9 @@ impl HostState {
 
     /// What goes up takes its time: what follows has the whole of its own. And it may be sent by the next click.
     fn uploaded(&mut self) {
-        self.armed = true;
+        if let Some(job) = &self.job {
+            self.allowance.uploaded(prompts(job));
+        }
         if self.progress.submitted().is_none() {
             self.progress.clock.enter(Stage::Submit);
         }
@@ -232,7 +230,7 @@ impl wit::HostPage for HostState {
         timeout: Option<u64>,
     ) -> Answer<()> {
         let wait = self.wait(timeout);
-        self.send(self.armed, |page| async move { page.click(&selector, clicks, wait).await }).await
+        self.send(|page| async move { page.click(&selector, clicks, wait).await }).await
     }
 
     async fn hover(&mut self, _: Resource<PageHandle>, selector: String, timeout: Option<u64>) -> Answer<()> {
@@ -278,7 +276,7 @@ impl wit::HostPage for HostState {
     ) -> Answer<()> {
         let wait = self.wait(timeout);
         let (before, brought) = (self.page.strokes(), browser::brought_by(&key));
-        let answer = self.send(self.armed, |page| async move { page.press(&selector, &key, wait).await }).await;
+        let answer = self.send(|page| async move { page.press(&selector, &key, wait).await }).await;
         if self.page.strokes() != before {
             self.struck(brought);
         }
@@ -335,16 +333,14 @@ impl wit::HostPage for HostState {
             Ok(files) => files,
             Err(error) => return Ok(Err(error)),
         };
-        // Files that were chosen before are no reason to think that this click sends; it may be another one than the adapter believes,
-        // and send what was typed.
-        let answer = self.send(self.typed, |page| async move { page.choose_files(&selector, files, wait).await }).await;
+        let answer = self.send(|page| async move { page.choose_files(&selector, files, wait).await }).await;
         self.uploaded();
         answer
     }
 
     async fn copy(&mut self, _: Resource<PageHandle>, selector: String, timeout: Option<u64>) -> Answer<String> {
         let wait = self.wait(timeout);
-        self.send(self.armed, |page| async move { page.copy(&selector, wait).await }).await
+        self.send(|page| async move { page.copy(&selector, wait).await }).await
     }
 
     async fn save(&mut self, _: Resource<PageHandle>, source: wit::Source, timeout: Option<u64>) -> Answer<wit::Saved> {
@@ -361,7 +357,7 @@ impl wit::HostPage for HostState {
         let (wait, room) = (self.wait_for_file(timeout), self.room());
         let clicks = matches!(source, browser::Source::Download(_));
         let save = |page: Arc<Page>| async move { page.save(source, room, wait).await };
-        let answer = if clicks { self.send(self.armed, save).await? } else { self.on_page(save).await? };
+        let answer = if clicks { self.send(save).await? } else { self.on_page(save).await? };
         Ok(answer.and_then(|file| self.keep(file).map_err(to_wit)))
     }
 
@@ -478,6 +474,12 @@ impl HostState {
         };
         wit::Event { source: event.source, stream: event.stream, body }
     }
+}
+
+/// What may be filled in to be sent: all that was said, or what is new in a chat that goes on.
+fn prompts(job: &Job) -> impl Iterator<Item = &str> {
+    let new_turn = job.request.continues.as_ref().map(|continues| continues.new_turn.as_str());
+    [job.request.prompt.as_str()].into_iter().chain(new_turn)
 }
 
 fn to_wit(error: PageError) -> wit::PageError {

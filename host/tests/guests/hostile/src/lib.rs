@@ -67,6 +67,7 @@ impl Adapter for Hostile {
                     sleep(Millis(1));
                 }
             },
+            what if what.starts_with("looks") => return Err(looks(page, what)),
             what if what.starts_with("twice") => return twice(page, reply, &prompt),
             // Tried, and then it makes believe that nothing was.
             "goto" => drop(page.goto("https://elsewhere.example.com/?secret")),
@@ -188,6 +189,19 @@ fn flood(reply: &Reply) -> Result<Outcome, Failure> {
     let piece = "x".repeat(1 << 20);
     loop {
         reply.text(&piece);
+    }
+}
+
+/// Fills in what the second word says, presses a key that sends nothing, and does not find what it looks for. Without `submitting`.
+fn looks(page: &Page, what: &str) -> Failure {
+    let text = match what.split(' ').nth(1) {
+        Some("prompt") => what,
+        Some("part") => what.get(..12).unwrap_or(what),
+        _ => "a name",
+    };
+    match page.fill(COMPOSER, text).and_then(|()| page.press(COMPOSER, "Home")) {
+        Ok(()) => Failure::changed("the model"),
+        Err(error) => error.into(),
     }
 }
 
