@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use webai_adapter::{Ending, Event, EventBody, Failure, Filter, Page, PageError, Reply, Seconds, data_uri};
+use webai_adapter::{Ending, Event, EventBody, Failure, Filter, Page, PageError, Reply, Seconds, data_uri::Parser};
 
 const DOWNLOAD: &str = "https://biz-discoveryengine.googleapis.com/download/v1alpha/projects/**";
 const TYPE: &str = "x-goog-safety-content-type";
@@ -13,7 +13,8 @@ const PICTURE: &str = "css=ucs-markdown-image";
 struct Download {
     file: String,
     mime_type: String,
-    text: Vec<u8>,
+    base64: Parser,
+    bytes: Vec<u8>,
     whole: bool,
 }
 
@@ -41,10 +42,20 @@ impl Pictures {
                 download.file = file_of(&head.url).unwrap_or_default().to_owned();
                 let header = head.headers.into_iter().find(|(name, _)| name == TYPE);
                 download.mime_type = header.map(|(_, value)| value).unwrap_or_default();
+                download.base64 = Parser::base64(&download.mime_type);
             }
             EventBody::Response(head) => self.broken = Some(format!("status {}", head.status)),
-            EventBody::Bytes(bytes) => download.text.extend(bytes),
-            EventBody::End(Ending::Complete) => download.whole = true,
+            EventBody::Bytes(text) => match download.base64.push(&text) {
+                Ok(bytes) => download.bytes.extend(bytes),
+                Err(bad) => self.broken = Some(bad.to_string()),
+            },
+            EventBody::End(Ending::Complete) => match std::mem::take(&mut download.base64).finish() {
+                Ok(rest) => {
+                    download.bytes.extend(rest);
+                    download.whole = true;
+                }
+                Err(bad) => self.broken = Some(bad.to_string()),
+            },
             EventBody::Failed(why) => self.broken = Some(why),
             _ => {}
         }
@@ -54,7 +65,10 @@ impl Pictures {
     pub(crate) fn collect(mut self, page: &Page, reply: &Reply, files: &[String]) -> Result<(), Failure> {
         for (n, file) in files.iter().enumerate() {
             page.scroll_into_view(&format!("{PICTURE} >> nth={n}"))?;
-            while !self.has(file) {
+            let picture = loop {
+                if let Some(picture) = self.whole(file) {
+                    break picture;
+                }
                 let Some(event) = page.next(Seconds(60))? else {
                     return Err(Failure::Timeout(format!("picture {} of {} did not come", n + 1, files.len())));
                 };
@@ -62,23 +76,14 @@ impl Pictures {
                 if let Some(why) = &self.broken {
                     return Err(Failure::Upstream(format!("picture {} of {} broke off: {why}", n + 1, files.len())));
                 }
-            }
-            let picture = self.downloads.values().find(|download| download.file == *file).and_then(Download::decoded);
-            let picture = picture.ok_or_else(|| Failure::Upstream("a picture came in an unknown form".into()))?;
+            };
             reply.media(&picture.mime_type, &picture.bytes);
         }
         Ok(())
     }
 
-    fn has(&self, file: &str) -> bool {
-        self.downloads.values().any(|download| download.file == file && download.whole)
-    }
-}
-
-impl Download {
-    fn decoded(&self) -> Option<data_uri::Data> {
-        let text = std::str::from_utf8(&self.text).ok()?;
-        data_uri::parse(&format!("data:{};base64,{}", self.mime_type, text.trim()))
+    fn whole(&self, file: &str) -> Option<&Download> {
+        self.downloads.values().find(|download| download.file == file && download.whole)
     }
 }
 
@@ -90,6 +95,8 @@ fn file_of(url: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use webai_adapter::ResponseHead;
+
     use super::*;
 
     #[test]
@@ -100,13 +107,26 @@ mod tests {
 
     #[test]
     fn base64_is_decoded_with_the_type_of_the_header() {
-        let download = |mime_type: &str, text: &str| Download {
-            mime_type: mime_type.into(),
-            text: text.into(),
-            ..Download::default()
+        let downloaded = |pieces: &[&str]| {
+            let mut pictures = Pictures { source: 1, downloads: BTreeMap::new(), broken: None };
+            let head = EventBody::Response(ResponseHead {
+                url: "https://h/download?fileId=7".into(),
+                method: "GET".into(),
+                status: 200,
+                headers: vec![(TYPE.into(), "image/png".into())],
+            });
+            let bytes = pieces.iter().map(|piece| EventBody::Bytes(piece.as_bytes().to_vec()));
+            for body in [head].into_iter().chain(bytes).chain([EventBody::End(Ending::Complete)]) {
+                pictures.take(Event { source: 1, stream: 1, body });
+            }
+            pictures
         };
-        let picture = download("image/png", "aGVsbG8=\n").decoded().unwrap();
+        let pictures = downloaded(&["aGVs", "bG8=", "\n"]);
+        let picture = pictures.whole("7").unwrap();
         assert_eq!((picture.mime_type.as_str(), picture.bytes.as_slice()), ("image/png", b"hello".as_slice()));
-        assert!(download("image/png", "<html>").decoded().is_none());
+        for broken in [&["<html>"][..], &["aGVsb"]] {
+            let pictures = downloaded(broken);
+            assert!(pictures.whole("7").is_none() && pictures.broken.is_some(), "{broken:?}");
+        }
     }
 }
