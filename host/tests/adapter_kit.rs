@@ -6,7 +6,8 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::guest;
+use crate::support::client::Client;
+use crate::support::{Server, guest};
 
 /// `webai2api adapter ...` with data and pictures in a folder of the test's own.
 fn adapter(home: &TempDir, args: &[&str]) -> Output {
@@ -199,6 +200,51 @@ fn javascript_passes_what_rust_passes() {
     let (code, report) = suite(&home, &["deepseek", "--fixtures", fixtures.to_str().unwrap()]);
     assert_eq!((code, &report["failed"]), (Some(0), &Value::from(0)), "{report:#}");
     assert_eq!(report["skipped"], 0, "{report:#}");
+}
+
+/// A script that says which models its account has, through the real program.
+#[tokio::test]
+async fn javascript_says_which_models_there_are() {
+    const SOURCE: &str = r#"
+import { adapter, fail, model } from "./webai.js";
+
+function models(page) {
+  page.text("testid=composer");
+  if (page.title() === "") throw fail("upstream", "the page has no title");
+  return [model("script", "Script as shown"), model("new", "New", "image")];
+}
+
+function generate(page, reply) {
+  throw fail("invalid-request", "not asked for");
+}
+
+export const { provider, discovery } = adapter({ generate, models });
+"#;
+    let home = TempDir::new().unwrap();
+    let made = adapter(&home, &["new", "models", "--lang", "js"]);
+    assert!(made.status.success(), "{}", text(&made));
+    let folder = home.path().join("models");
+    let edit = |file: &str, from: &str, to: &str| {
+        let before = std::fs::read_to_string(folder.join(file)).unwrap();
+        assert!(before.contains(from), "{before}");
+        std::fs::write(folder.join(file), before.replace(from, to)).unwrap();
+    };
+    edit("package.json", "--world adapter ", "--world adapter-with-discovery ");
+    std::fs::write(folder.join("src/adapter.js"), SOURCE).unwrap();
+    let npm = |args: &[&str]| guest::run(Command::new("npm").args(args).current_dir(&folder));
+    npm(&["install", "--no-audit", "--no-fund"]);
+    npm(&["run", "--silent", "build"]);
+    let manifest = std::fs::read_to_string(guest::source("data").join("adapter.toml")).unwrap();
+    guest::pack(&folder.join("dist/component.wasm"), &manifest, &home.path().join("demo.wasm"));
+    let checked = adapter(&home, &["check", "demo.wasm"]);
+    assert!(checked.status.success(), "{}", text(&checked));
+
+    let builder = Server::builder().config("adapters: {pages: 1}");
+    let server = builder.env("WEBAI_BUNDLED", home.path().to_str().unwrap()).start_ready();
+    let client = Client::of(&server);
+    let models = client.until_models(&["demo/script", "demo/new"]).await;
+    assert_eq!(models["data"][0]["webai"]["label"], "Script as shown", "{models:#}");
+    assert_eq!(models["data"][1]["webai"]["kind"], "image");
 }
 
 #[test]

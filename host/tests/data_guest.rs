@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use crate::support::client::{Client, ask};
 use crate::support::{Server, guest};
@@ -76,19 +75,8 @@ async fn the_contracts_data_functions_do_what_they_say() {
     assert_eq!(answer(&client, "keys").await, "cookie,large");
 
     // The manifest's models until the adapter has said what there is.
-    let ids = |body: &serde_json::Value| -> Vec<String> {
-        body["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap().to_owned()).collect()
-    };
-    let mut models = client.get("/v1/models").await.body;
-    for _ in 0..400 {
-        if ids(&models) == ["demo/script", "demo/new one"] {
-            break;
-        }
-        assert_eq!(ids(&models), ["demo/script", "demo/gone"]);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        models = client.get("/v1/models").await.body;
-    }
-    assert_eq!(ids(&models), ["demo/script", "demo/new one"], "{}", server.log());
+    client.until_models(&["demo/script", "demo/gone"]).await;
+    let models = client.until_models(&["demo/script", "demo/new one"]).await;
     assert_eq!(models["data"][0]["webai"]["label"], "Script as shown");
     assert_eq!(models["data"][0]["webai"]["features"]["vision"], "native", "the manifest's");
     assert_eq!(models["data"][1]["webai"]["kind"], "image");

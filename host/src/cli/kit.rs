@@ -54,6 +54,9 @@ pub(super) enum Command {
         /// The folder with site.toml (else `fixtures` in the adapter's folder)
         #[arg(long, value_name = "FOLDER")]
         fixtures: Option<PathBuf>,
+        /// A server's folder of adapters, which it is to join (else `adapters` in the data folder)
+        #[arg(long, value_name = "FOLDER")]
+        into: Option<PathBuf>,
     },
     /// Drive the real site once, and keep what it sends and how it looks, scrubbed, for `test` to play again
     Record {
@@ -106,7 +109,9 @@ pub(super) fn run(command: &Command, config: &Config) -> anyhow::Result<()> {
             test(&asked, pictures.clone(), config)
         }
         Command::New { id, lang, folder, sdk } => new(id, *lang, folder.as_deref(), sdk.as_deref()),
-        Command::Check { path, fixtures } => check(path, fixtures.as_deref()),
+        Command::Check { path, fixtures, into } => {
+            check(path, fixtures.as_deref(), &into.clone().unwrap_or_else(|| installed(config)))
+        }
         Command::Record { path, fixtures, name, model, prompt, scrub, profile, headless } => {
             let built = kit::build(path)?;
             let options = kit::RecordOptions {
@@ -125,8 +130,7 @@ pub(super) fn run(command: &Command, config: &Config) -> anyhow::Result<()> {
             record(options, config)
         }
         Command::Watch { folder, into, server } => {
-            let own = || config.adapters.dir.clone().unwrap_or_else(|| config.log.data_dir.join("adapters"));
-            watch(folder, &into.clone().unwrap_or_else(own), server, config)
+            watch(folder, &into.clone().unwrap_or_else(|| installed(config)), server, config)
         }
     }
 }
@@ -146,8 +150,13 @@ fn new(id: &str, lang: Lang, folder: Option<&Path>, sdk: Option<&Path>) -> anyho
     Ok(())
 }
 
-fn check(path: &Path, fixtures: Option<&Path>) -> anyhow::Result<()> {
-    let findings = kit::check(path, fixtures);
+/// Where a server of this configuration has its adapters.
+fn installed(config: &Config) -> PathBuf {
+    config.adapters.dir.clone().unwrap_or_else(|| config.log.data_dir.join("adapters"))
+}
+
+fn check(path: &Path, fixtures: Option<&Path>, into: &Path) -> anyhow::Result<()> {
+    let findings = kit::check(path, fixtures, into);
     for fact in &findings.facts {
         print(fact);
     }
@@ -155,7 +164,8 @@ fn check(path: &Path, fixtures: Option<&Path>) -> anyhow::Result<()> {
         print("Nothing is wrong with it.");
         return Ok(());
     }
-    bail!("{} mistakes:\n  {}", findings.wrong.len(), findings.wrong.join("\n  "))
+    let mistakes = if findings.wrong.len() == 1 { "mistake" } else { "mistakes" };
+    bail!("{} {mistakes}:\n  {}", findings.wrong.len(), findings.wrong.join("\n  "))
 }
 
 pub(super) fn has_display() -> bool {

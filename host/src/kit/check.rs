@@ -21,8 +21,8 @@ pub struct Findings {
     pub wrong: Vec<String>,
 }
 
-/// Looks at an adapter's folder, or at its file.
-pub fn check(path: &Path, fixtures: Option<&Path>) -> Findings {
+/// Looks at an adapter's folder, or at its file. `into`: a server's folder of adapters, which it is to join.
+pub fn check(path: &Path, fixtures: Option<&Path>, into: &Path) -> Findings {
     let mut findings = Findings::default();
     let manifest = if path.is_dir() {
         check_folder(path, &mut findings)
@@ -35,6 +35,9 @@ pub fn check(path: &Path, fixtures: Option<&Path>) -> Findings {
             }
         }
     };
+    if let Some(manifest) = &manifest {
+        check_neighbours(path, into, manifest, &mut findings);
+    }
     let beside = path.join("fixtures");
     let fixtures = fixtures.map(Path::to_owned).or_else(|| path.is_dir().then_some(beside));
     if let Some(folder) = fixtures {
@@ -131,6 +134,37 @@ fn check_file(bytes: &[u8], findings: &mut Findings) -> Option<Manifest> {
     manifest
 }
 
+/// What the server would say to it beside the adapters that are there.
+fn check_neighbours(path: &Path, into: &Path, manifest: &Manifest, findings: &mut Findings) {
+    let own = path.canonicalize().ok();
+    let files = std::fs::read_dir(into).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let adapters = files.filter(|file| file.extension().is_some_and(|ending| ending == "wasm"));
+    let mut others: Vec<_> = adapters.filter(|file| file.canonicalize().ok() != own).collect();
+    others.sort();
+    for file in others {
+        let Some(other) = std::fs::read(&file).ok().and_then(|bytes| read_manifest(&bytes).ok()) else { continue };
+        if other.id != manifest.id {
+            continue;
+        }
+        // One with the same name that comes from elsewhere is an update.
+        if other.name != manifest.name || path.parent().is_some_and(|parent| parent == into) {
+            findings.wrong.push(format!(
+                "adapter.id = \"{}\": {} ({}) has this id too, and only one of them serves: give it another id, or remove that file",
+                manifest.id,
+                file.display(),
+                other.name
+            ));
+        } else if manifest.version < other.version {
+            findings.wrong.push(format!(
+                "adapter.version = \"{}\": it is older than {} ({}), which it would replace: raise it",
+                manifest.version,
+                file.display(),
+                other.version
+            ));
+        }
+    }
+}
+
 fn check_interfaces(bytes: &[u8], findings: &mut Findings) {
     let Ok(DecodedWasm::Component(resolve, world)) = wit_component::decode(bytes) else { return };
     let Some(world) = resolve.worlds.get(world) else { return };
@@ -159,7 +193,8 @@ fn check_interfaces(bytes: &[u8], findings: &mut Findings) {
         );
     }
     for export in exports.iter().filter(|export| !export.starts_with(CONTRACT)) {
-        findings.wrong.push(format!("it exports {export}, for which this host has no use"));
+        // Tools leave some there, as componentize-qjs does its `init`.
+        findings.facts.push(format!("unused:   it exports {export}, for which this host has no use"));
     }
 }
 
@@ -218,7 +253,7 @@ mod tests {
         write("Cargo.toml", b"[package]\nname = \"x\"");
         write("fixtures/site.toml", b"[[routes]]\nurl = \"nowhere\"\nfile = \"none.html\"\n[[routes]]\nbody = \"x\"");
         write("dist/bad.wasm", &built("(component)"));
-        let wrong = check(folder.path(), None).wrong.join("\n");
+        let wrong = check(folder.path(), None, folder.path()).wrong.join("\n");
         for part in [
             "adapter.contract = \"0.9\": this host has contract 0.1",
             "adapter.version = \"one\": write three numbers",
@@ -246,8 +281,45 @@ mod tests {
             &MANIFEST.replace("@ID@", "good").replace("@NAME@", "Good").replace("[capabilities]", schema),
         );
         write("fixtures/site.toml", "[config]\ntier = 3\n");
-        let wrong = check(folder.path(), None).wrong.join("\n");
+        let wrong = check(folder.path(), None, folder.path()).wrong.join("\n");
         assert!(wrong.contains("site.toml: config.tier = \"3\": expected string"), "{wrong}");
+    }
+
+    #[test]
+    fn what_is_installed_already_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = MANIFEST.replace("@ID@", "good").replace("@NAME@", "Good");
+        let put = |file: &str, manifest: &str| {
+            let path = folder.path().join(file);
+            std::fs::write(&path, pack(&wat::parse_str("(component)").unwrap(), manifest).unwrap()).unwrap();
+            path
+        };
+        std::fs::create_dir(folder.path().join("installed")).unwrap();
+        let into = folder.path().join("installed");
+        let told = |path: &Path| {
+            let wrong = check(path, None, &into).wrong;
+            wrong.into_iter().filter(|wrong| wrong.starts_with("adapter.")).collect::<Vec<_>>().join("\n")
+        };
+        let new = put("new.wasm", &manifest);
+        put("installed/other.wasm", &manifest.replace("\"good\"", "\"fine\""));
+        std::fs::write(into.join("broken.wasm"), "x").unwrap();
+        assert_eq!(told(&new), "");
+
+        let installed = put("installed/good.wasm", &manifest);
+        assert_eq!(told(&new), "", "the same version again");
+        assert_eq!(told(&installed), "", "itself");
+        put("installed/good.wasm", &manifest.replace("0.1.0", "0.2.0"));
+        let back = told(&new);
+        assert!(back.starts_with("adapter.version = \"0.1.0\": it is older than") && back.contains("0.2.0"), "{back}");
+        put("installed/good.wasm", &manifest.replace("\"Good\"", "\"Another\""));
+        let double = told(&new);
+        assert!(
+            double.starts_with("adapter.id = \"good\": ") && double.contains("(Another) has this id too"),
+            "{double}"
+        );
+        put("installed/good.wasm", &manifest);
+        let twice = told(&put("installed/good-2.wasm", &manifest));
+        assert!(twice.contains("good.wasm (Good) has this id too"), "{twice}");
     }
 
     #[test]

@@ -179,13 +179,26 @@ impl Client {
 
     /// Waits until that is so.
     pub(crate) async fn until_pool(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        self.until("/admin/api/pool", what, is_so).await
+    }
+
+    /// The list of models as soon as it has these.
+    pub(crate) async fn until_models(&self, wanted: &[&str]) -> Value {
+        let is_so = |list: &Value| {
+            let models = list["data"].as_array().unwrap();
+            models.iter().map(|model| model["id"].as_str().unwrap()).eq(wanted.iter().copied())
+        };
+        self.until("/v1/models", "the models are there", is_so).await
+    }
+
+    async fn until(&self, path: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let pool = self.pool().await;
-            if is_so(&pool) {
-                return pool;
+            let body = self.get(path).await.body;
+            if is_so(&body) {
+                return body;
             }
-            assert!(tokio::time::Instant::now() < deadline, "waited in vain until {what}: {pool:#}");
+            assert!(tokio::time::Instant::now() < deadline, "waited in vain until {what}: {body:#}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

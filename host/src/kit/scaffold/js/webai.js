@@ -46,8 +46,11 @@ const padded = (name, words) => {
   return Array.from({ length }, (_, n) => words[n] ?? null);
 };
 
-/** Wraps the two functions of an adapter: what they throw becomes a failure of the contract, and no bare trap. */
-export const adapter = ({ probe, generate }) => {
+/**
+ * Wraps the functions of an adapter: what they throw becomes a failure of the contract, and no bare trap. With `models`, export
+ * `discovery` too, and build for the world `adapter-with-discovery` (package.json).
+ */
+export const adapter = ({ probe, generate, models }) => {
   const guarded = (run) => (page, ...rest) => {
     step = "";
     try {
@@ -56,7 +59,8 @@ export const adapter = ({ probe, generate }) => {
       throw failureOf(error);
     }
   };
-  return { provider: { probe: guarded(probe ?? (() => ({ tag: "unknown" }))), generate: guarded(generate) } };
+  const provider = { probe: guarded(probe ?? (() => ({ tag: "unknown" }))), generate: guarded(generate) };
+  return models ? { provider, discovery: { models: guarded(models) } } : { provider };
 };
 
 const failureOf = (error) => {
@@ -86,6 +90,9 @@ const failureOf = (error) => {
 /** An outcome of the contract. */
 export const done = ({ finish = { tag: "stop" }, conversation = null, model = null } = {}) =>
   ({ finish, conversation, model, facts: [] });
+
+/** A model that the account has, for `models`. `kind` is text, image, video or audio. */
+export const model = (id, label, kind = null) => ({ id, label, facts: kind ? [["kind", kind]] : [] });
 
 /** Bytes to text, whatever a character is cut into. */
 export class Utf8 {
