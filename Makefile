@@ -53,7 +53,7 @@ adapters: ## the adapters alone (ADAPTER=demo: one of them)
 test: ## everything: format, lints, dependencies, unit, integration in a real Chromium, docs, scripts
 	@scripts/setup build browser clients llama-cpp
 	cargo fmt --all --check
-	@$(MAKE) deny test-scripts test-rust
+	@$(MAKE) deny test-rust
 
 lab: ## the tests with real chat applications: what `make test` has of them, and Open WebUI
 	@scripts/setup build browser llama-cpp open-webui
@@ -66,11 +66,16 @@ check: ## format and lints alone
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 # What .config/nextest.toml gives the whole machine.
-ALONE := chaos:: soak:: adapter_kit:: adapter_watch::
+ALONE := chaos:: soak:: adapter_watch:: adapter_kit::a_new_project
 # Tests run against the debug program, and adapters made as they ship. The program is built by the same call as the tests: cargo
 # unites the features of what it builds in one call, and another selection would compile wasmtime a second time.
+# The scripts' tests mostly wait for downloads, and do so meanwhile.
 test-rust:
-	$(CARGO_TEST) --lib --bins --tests --no-run
+	@mkdir -p target
+	scripts/test-guest-toolchain >target/test-scripts.log 2>&1 & scripts=$$!; \
+	$(CARGO_TEST) --lib --bins --tests --no-run || { kill $$scripts 2>/dev/null; exit 1; }; \
+	wait $$scripts || { cat target/test-scripts.log; exit 1; }; \
+	tail -1 target/test-scripts.log
 	$(TEST_ENV) scripts/build-adapters $(DEBUG)
 	$(TEST_ENV) scripts/build-test-guests
 	if cargo nextest --version >/dev/null 2>&1; then \
@@ -81,7 +86,7 @@ test-rust:
 	fi
 	$(CARGO_TEST) --doc
 
-test-scripts:
+test-scripts: ## the tests of the scripts alone
 	scripts/test-guest-toolchain
 
 deny: ## licences, sources and known vulnerabilities of the dependencies
