@@ -1,5 +1,6 @@
 //! What the operator put together: configuration, adapters, accounts.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -7,7 +8,7 @@ use serde_json::Value;
 use super::machine::date;
 use super::server::Running;
 use super::{Check, words};
-use crate::config::{Config, Loaded};
+use crate::config::{Backend, Config, Loaded};
 use crate::http::Text;
 use crate::plugin::{Survey, survey};
 
@@ -27,7 +28,7 @@ pub(super) fn configuration(config: &Result<Loaded, String>) -> Check {
 pub(super) async fn adapters(config: &Config, running: Option<&Running>, bundled: &[PathBuf]) -> Check {
     if let Some(running) = running {
         return match &running.adapters {
-            Ok(listed) => serving(listed),
+            Ok(listed) => serving(listed, &config.backend),
             Err(reason) => check(Check::warning, words::adapters_silent(reason), words::adapters_silent_cure()),
         };
     }
@@ -39,7 +40,7 @@ pub(super) async fn adapters(config: &Config, running: Option<&Running>, bundled
         (survey(&bundled, &own, &state, unapproved), folders.join(", "))
     });
     let (survey, folders) = looked.await.unwrap_or_default();
-    filed(survey, folders)
+    filed(survey, folders, &config.backend)
 }
 
 type Make = fn(&'static str, Text, Text, Text) -> Check;
@@ -48,7 +49,7 @@ fn check(make: Make, seen: Text, cure: Text) -> Check {
     make("adapters", words::adapters(), seen, cure)
 }
 
-fn filed(survey: Survey, folders: String) -> Check {
+fn filed(survey: Survey, folders: String, backend: &Backend) -> Check {
     let broken = survey.broken.iter().map(|file| format!("{}: {}", file.file, file.problem)).collect();
     let quarantined = survey.quarantined.iter().map(|(id, reason)| format!("{id}: {reason}")).collect();
     if let Some(reason) = survey.lock {
@@ -57,25 +58,38 @@ fn filed(survey: Survey, folders: String) -> Check {
     if survey.found.is_empty() && survey.broken.is_empty() {
         return check(Check::problem, words::adapters_none(folders), words::adapters_none_cure());
     }
+    let id = |label: &String| label.split('@').next().unwrap_or_default().to_owned();
+    let absent = absent(backend, &survey.found.iter().map(id).collect());
     let good = words::adapters_files(survey.found.join(", "));
-    worst(Troubles { broken, quarantined, pending: survey.pending }, good)
+    worst(Troubles { broken, absent, quarantined, pending: survey.pending }, good)
 }
 
 /// What does not serve as it should.
 #[derive(Default)]
 struct Troubles {
     broken: Vec<String>,
+    absent: Vec<String>,
     quarantined: Vec<String>,
     pending: Vec<String>,
 }
 
+/// The workers that want an adapter which there is not: they would never answer.
+fn absent(backend: &Backend, ids: &BTreeSet<String>) -> Vec<String> {
+    let workers =
+        backend.instances.iter().flat_map(|instance| instance.workers.iter().map(move |worker| (instance, worker)));
+    let wanted = workers.flat_map(|(instance, worker)| worker.adapters.iter().map(move |id| (instance, worker, id)));
+    let absent = wanted.filter(|(_, _, id)| !ids.contains(*id));
+    absent.map(|(instance, worker, id)| format!("{id} ({}/{})", instance.name, worker.name)).collect()
+}
+
 /// As `/admin/api/adapters` tells it.
-fn serving(listed: &Value) -> Check {
+fn serving(listed: &Value, backend: &Backend) -> Check {
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let items = |name: &str| listed.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-    let (mut good, mut troubles) = (Vec::new(), Troubles::default());
+    let (mut good, mut troubles, mut ids) = (Vec::new(), Troubles::default(), BTreeSet::new());
     for adapter in items("adapters") {
         let id = text(&adapter, "id");
+        ids.insert(id.clone());
         match text(&adapter, "state").as_str() {
             "serving" => good.push(format!("{id}@{}", text(&adapter, "version"))),
             "failed" => troubles.broken.push(format!("{id}: {}", text(&adapter, "problem"))),
@@ -89,15 +103,20 @@ fn serving(listed: &Value) -> Check {
     troubles
         .broken
         .extend(items("broken").iter().map(|file| format!("{}: {}", text(file, "file"), text(file, "problem"))));
+    // A server of another version may not tell.
+    troubles.absent = if ids.is_empty() { Vec::new() } else { absent(backend, &ids) };
     worst(troubles, words::adapters_serve(good.join(", ")))
 }
 
 /// One broken file does not keep the others from serving: nothing here is a problem of the whole.
 fn worst(troubles: Troubles, good: Text) -> Check {
-    let Troubles { broken, quarantined, pending } = troubles;
+    let Troubles { broken, absent, quarantined, pending } = troubles;
     if !broken.is_empty() {
         let seen = words::adapters_broken(broken.join("; "));
         return check(Check::warning, seen, words::adapters_broken_cure());
+    }
+    if !absent.is_empty() {
+        return check(Check::warning, words::adapters_absent(absent.join(", ")), words::adapters_absent_cure());
     }
     if !quarantined.is_empty() {
         let seen = words::adapters_quarantined(quarantined.join("; "));
@@ -165,12 +184,19 @@ fn profiles(config: &Config) -> Vec<Check> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Sources;
     use crate::doctor::Verdict;
     use serde_json::json;
 
+    fn backend(yaml: &str) -> Backend {
+        let file = Some(("config.yaml".to_owned(), yaml.to_owned()));
+        Config::load(&Sources { file, ..Sources::default() }).unwrap().config.backend
+    }
+
     #[test]
     fn what_a_server_says_of_its_adapters() {
-        let of = |adapters: Value, broken: Value| serving(&json!({ "adapters": adapters, "broken": broken }));
+        let listed = |adapters: Value, broken: Value| json!({ "adapters": adapters, "broken": broken });
+        let of = |adapters: Value, broken: Value| serving(&listed(adapters, broken), &backend(""));
         let good = json!({ "id": "demo", "state": "serving", "version": "0.1.0", "pending": null });
         let check = of(json!([good]), json!([]));
         assert_eq!((check.verdict, check.seen.en.as_str()), (Verdict::Ok, "demo@0.1.0"));
@@ -181,7 +207,18 @@ mod tests {
         assert_eq!(of(json!([good, out]), json!([])).seen.en, "out of use: c: it crashed");
         let check = of(json!([good]), json!([{ "file": "x.wasm", "problem": "too large" }]));
         assert_eq!(check.seen.en, "not usable: x.wasm: too large");
-        assert_eq!(serving(&json!(null)).verdict, Verdict::Ok, "an answer of another version");
+        assert_eq!(serving(&json!(null), &backend("")).verdict, Verdict::Ok, "an answer of another version");
+    }
+
+    #[test]
+    fn a_worker_of_no_adapter_is_told_of() {
+        let workers = "[{name: one, type: demo}, {name: two, type: grok}]";
+        let backend = backend(&format!("backend: {{pool: {{instances: [{{name: home, workers: {workers}}}]}}}}"));
+        let listed = json!({ "adapters": [{ "id": "demo", "state": "serving", "version": "0.1.0", "pending": null }] });
+        let survey = Survey { found: vec!["demo@0.1.0".into()], ..Survey::default() };
+        for check in [serving(&listed, &backend), filed(survey, "/a".into(), &backend)] {
+            assert_eq!((check.verdict, check.seen.en.as_str()), (Verdict::Warning, "there is no grok (home/two)"));
+        }
     }
 
     #[test]
@@ -210,6 +247,6 @@ mod tests {
 
     #[test]
     fn no_adapter_at_all_is_a_problem() {
-        assert_eq!(filed(Survey::default(), "/a".into()).verdict, Verdict::Problem);
+        assert_eq!(filed(Survey::default(), "/a".into(), &backend("")).verdict, Verdict::Problem);
     }
 }

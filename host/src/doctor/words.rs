@@ -162,6 +162,10 @@ texts! {
     adapters_broken_cure(): "Replace or remove what is named here; `webai2api adapter check` says more.", "请替换或删除上述文件；`webai2api adapter check` 可查看详情。";
     adapters_pending(all): "waiting for approval: {all}", "等待批准：{all}";
     adapters_pending_cure(): "Look at what they ask for and grant it with `webai2api adapter approve <id>`.", "请查看其申请的权限，并用 `webai2api adapter approve <id>` 批准。";
+    adapters_absent(all): "there is no {all}", "没有这些适配器：{all}";
+    adapters_absent_cure():
+        "Install what these workers want (`webai2api adapter install`), or correct their `type` under backend.pool.",
+        "请安装这些 worker 所需的适配器（`webai2api adapter install`），或更正 backend.pool 下的 `type`。";
     adapters_quarantined(all): "out of use: {all}", "已停用：{all}";
     adapters_quarantined_cure(): "Read its log (`webai2api adapter logs <id>`), then enable or replace it.", "请查看其日志（`webai2api adapter logs <id>`），然后启用或替换。";
     adapters_lock(reason): "adapters.lock cannot be read: {reason}", "无法读取 adapters.lock：{reason}";
