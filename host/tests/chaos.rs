@@ -82,7 +82,14 @@ async fn nothing_is_lost_mixed_up_sent_twice_or_left_behind() {
     let askers: Vec<_> = (0..CLIENTS)
         .map(|name| {
             let dice = Dice(seed.wrapping_mul(name + 2) | 1);
-            let asker = Asker { client: client.clone(), tally: Arc::clone(&tally), dice, name, asked: 0 };
+            let asker = Asker {
+                client: client.clone(),
+                tally: Arc::clone(&tally),
+                dice,
+                name,
+                asked: 0,
+                pause: Duration::ZERO,
+            };
             tokio::spawn(asker.run())
         })
         .collect();

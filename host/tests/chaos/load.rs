@@ -1,14 +1,14 @@
-//! Clients that ask without a pause, and what they saw.
+//! Clients that ask without a pause but the one that a refusal tells them to make, and what they saw.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::{DEADLINE, Dice};
-use crate::support::client::{Client, Event, answer, ask, script, stream_of, streaming};
+use crate::support::client::{Answer, Client, Event, answer, ask, script, stream_of, streaming};
 
 /// Codes with which a request may end when its page, its browser or its site went away.
 const EXCUSED: &[&str] = &["browser_failed", "timeout", "upstream_error", "server_busy", "starting"];
@@ -52,6 +52,8 @@ pub(crate) struct Asker {
     pub(crate) dice: Dice,
     pub(crate) name: u64,
     pub(crate) asked: u64,
+    /// Before the next question.
+    pub(crate) pause: Duration,
 }
 
 impl Asker {
@@ -73,6 +75,7 @@ impl Asker {
             if took > DEADLINE {
                 self.tally.violation(format!("{mark} took {took:?}"));
             }
+            tokio::time::sleep(std::mem::take(&mut self.pause)).await;
         }
     }
 
@@ -89,6 +92,7 @@ impl Asker {
         let text = format!("mark={mark} {}", own_text(mark));
         let answer = self.client.ask_within(&ask("demo/echo", &text), DEADLINE).await;
         let code = (answer.status != 200).then(|| answer.error().1.to_owned());
+        self.heed(&answer);
         let said = if code.is_none() { answer.text().to_owned() } else { String::new() };
         self.judge("echo", mark, &text, &said, code.as_deref());
     }
@@ -131,6 +135,7 @@ impl Asker {
             [("trap", "adapter_crashed"), ("loop", "adapter_cpu_limit"), ("bomb", "adapter_memory_limit")]
                 [self.dice.roll(3) as usize];
         let answer = self.client.ask_within(&ask("second/script", what), DEADLINE).await;
+        self.heed(&answer);
         let code = answer.error().1;
         if code != right && !EXCUSED.contains(&code) {
             self.tally.violation(format!("{mark}: {what} is {answer:?}"));
@@ -139,10 +144,11 @@ impl Asker {
     }
 
     /// The text of at most so many pieces, and the error's code if there was one.
-    async fn stream(&self, request: Value, pieces: usize) -> (String, Option<String>) {
+    async fn stream(&mut self, request: Value, pieces: usize) -> (String, Option<String>) {
         let response = self.client.send(&streaming(request)).await;
         if response.status() != 200 {
             let answer = answer(response).await;
+            self.heed(&answer);
             return (String::new(), Some(answer.error().1.to_owned()));
         }
         let mut stream = stream_of(response).await;
@@ -161,6 +167,12 @@ impl Asker {
             }
         }
         (said, None)
+    }
+
+    /// Who is told to come again later does so. It would else be refused a hundred times in the time of one answer.
+    fn heed(&mut self, answer: &Answer) {
+        let seconds = answer.header("retry-after").and_then(|text| text.parse().ok()).unwrap_or(0);
+        self.pause = Duration::from_secs(seconds);
     }
 
     /// Whole, or an error that says what went away; in no case another's text.

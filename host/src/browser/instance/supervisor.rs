@@ -20,8 +20,9 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(15);
 const CLOSE_GRACE: Duration = Duration::from_secs(3);
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// A browser that ran for so long was well: the next wait begins small again.
-const WELL_AFTER: Duration = Duration::from_secs(60);
+/// A browser that served for so long was well: the next wait begins small again. Short, since one that is killed every half minute, by a
+/// machine that is out of memory, say, serves best when it is back at once; one that crashes at its start never gets so far.
+const WELL_AFTER: Duration = Duration::from_secs(10);
 /// After so many starts in a row that failed, the state says so. It is still tried.
 const FAILED_AFTER: u32 = 5;
 
@@ -52,20 +53,25 @@ impl Supervisor {
     pub(super) async fn run(mut self) {
         let mut attempt = 0;
         while !self.stop.is_cancelled() && !self.kill.is_cancelled() {
-            let started = Instant::now();
+            let mut served = Duration::ZERO;
             let (reason, person) = match self.start().await {
                 None => break,
-                Some(Ok((process, live, targets))) => match self.serve(process, live, targets).await {
-                    Ended::Stopped => break,
-                    Ended::Recycled => continue,
-                    Ended::Died(reason) => (reason, false),
-                },
+                Some(Ok((process, live, targets))) => {
+                    let ready = Instant::now();
+                    let ended = self.serve(process, live, targets).await;
+                    served = ready.elapsed();
+                    match ended {
+                        Ended::Stopped => break,
+                        Ended::Recycled => continue,
+                        Ended::Died(reason) => (reason, false),
+                    }
+                }
                 Some(Err(error)) => {
                     metrics::browser_restarted(&self.name, Restart::Start);
                     (error.to_string(), error.needs_a_person())
                 }
             };
-            attempt = if started.elapsed() > WELL_AFTER { 1 } else { attempt + 1 };
+            attempt = next_attempt(attempt, served);
             if !self.wait(attempt, reason, person).await {
                 break;
             }
@@ -193,6 +199,11 @@ async fn resume(keeper: Option<&mut Keeper>, live: &Live) -> Result<(), Ended> {
     keeper.resume(live).await.map_err(failed)
 }
 
+/// The number of the next start, after one whose browser served for so long.
+fn next_attempt(before: u32, served: Duration) -> u32 {
+    if served > WELL_AFTER { 1 } else { before.saturating_add(1) }
+}
+
 /// Doubles with each attempt, up to half a minute, three quarters to five quarters of it by `jitter` (0 to 255), so that
 /// several browsers that died together do not start together.
 fn backoff(attempt: u32, jitter: u8) -> Duration {
@@ -210,6 +221,14 @@ fn jitter() -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Killed every half minute by a machine that is out of memory, it is back at once each time.
+    #[test]
+    fn one_that_served_is_started_at_once_again() {
+        let after = |served: u64| (0..8).fold(0, |attempt, _| next_attempt(attempt, Duration::from_secs(served)));
+        assert_eq!((after(30), after(11)), (1, 1));
+        assert_eq!((after(0), after(5)), (8, 8), "crashes at its start");
+    }
 
     #[test]
     fn waits_longer_each_time_up_to_a_bound() {
