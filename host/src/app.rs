@@ -182,7 +182,7 @@ fn adapters(
     bundled: Vec<PathBuf>,
     compiler: Option<Compiler>,
 ) -> RegistryOptions {
-    let own = config.adapters.dir.clone().unwrap_or_else(|| folder.path().join("adapters"));
+    let own = config.adapters.folder(folder.path());
     if let Err(error) = std::fs::create_dir_all(&own) {
         tracing::warn!(folder = %own.display(), %error, "the folder for adapters cannot be made");
     }

@@ -152,7 +152,7 @@ fn new(id: &str, lang: Lang, folder: Option<&Path>, sdk: Option<&Path>) -> anyho
 
 /// Where a server of this configuration has its adapters.
 fn installed(config: &Config) -> PathBuf {
-    config.adapters.dir.clone().unwrap_or_else(|| config.log.data_dir.join("adapters"))
+    config.adapters.folder(&config.log.data_dir)
 }
 
 fn check(path: &Path, fixtures: Option<&Path>, into: &Path) -> anyhow::Result<()> {

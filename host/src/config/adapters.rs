@@ -1,7 +1,7 @@
 //! `adapters` and `demo`: where adapters come from, and how many pages each gets.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::key::Key;
 use super::shape::Shape;
@@ -65,6 +65,11 @@ pub struct Adapters {
 }
 
 impl Adapters {
+    /// The operator's folder of adapters, given the folder of all data.
+    pub fn folder(&self, data: &Path) -> PathBuf {
+        self.dir.clone().unwrap_or_else(|| data.join("adapters"))
+    }
+
     pub(super) fn read(values: &Values) -> Self {
         Self {
             dir: values.optional_text("adapters.dir").map(PathBuf::from),

@@ -33,7 +33,7 @@ pub(super) async fn adapters(config: &Config, running: Option<&Running>, bundled
         };
     }
     let state = config.log.data_dir.clone();
-    let own = config.adapters.dir.clone().unwrap_or_else(|| state.join("adapters"));
+    let own = config.adapters.folder(&state);
     let (bundled, unapproved) = (bundled.to_vec(), config.adapters.allow_unapproved);
     let looked = tokio::task::spawn_blocking(move || {
         let folders = bundled.iter().chain([&own]).map(|folder| folder.display().to_string()).collect::<Vec<_>>();

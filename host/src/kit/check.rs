@@ -137,6 +137,7 @@ fn check_file(bytes: &[u8], findings: &mut Findings) -> Option<Manifest> {
 /// What the server would say to it beside the adapters that are there.
 fn check_neighbours(path: &Path, into: &Path, manifest: &Manifest, findings: &mut Findings) {
     let own = path.canonicalize().ok();
+    let is_there = own.as_deref().and_then(Path::parent) == into.canonicalize().ok().as_deref();
     let files = std::fs::read_dir(into).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
     let adapters = files.filter(|file| file.extension().is_some_and(|ending| ending == "wasm"));
     let mut others: Vec<_> = adapters.filter(|file| file.canonicalize().ok() != own).collect();
@@ -147,7 +148,7 @@ fn check_neighbours(path: &Path, into: &Path, manifest: &Manifest, findings: &mu
             continue;
         }
         // One with the same name that comes from elsewhere is an update.
-        if other.name != manifest.name || path.parent().is_some_and(|parent| parent == into) {
+        if other.name != manifest.name || is_there {
             findings.wrong.push(format!(
                 "adapter.id = \"{}\": {} ({}) has this id too, and only one of them serves: give it another id, or remove that file",
                 manifest.id,
